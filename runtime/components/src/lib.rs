@@ -1,0 +1,21 @@
+//! The components that ship with Pillion. A folder is a vendor and a cargo feature; a file is one
+//! capability of it.
+
+#[cfg(feature = "local")]
+pub mod local;
+#[cfg(feature = "memory")]
+pub mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
+
+use pillion_spi::Registry;
+
+/// Adds every component that was compiled in: one line per component.
+pub fn register_all(registry: &mut Registry) {
+    #[cfg(feature = "memory")]
+    registry.state_store::<memory::State>();
+    #[cfg(feature = "local")]
+    registry.state_store::<local::State>();
+    #[cfg(feature = "redis")]
+    registry.state_store::<redis::State>();
+}
