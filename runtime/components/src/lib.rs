@@ -1,12 +1,20 @@
 //! The components that ship with Pillion. A folder is a vendor and a cargo feature; a file is one
 //! capability of it.
 
+#[cfg(any(feature = "memory", feature = "local"))]
+mod condition;
+#[cfg(any(feature = "memory", feature = "local"))]
+mod cursor;
 #[cfg(feature = "local")]
 pub mod local;
 #[cfg(feature = "memory")]
 pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(any(feature = "memory", feature = "local"))]
+mod repeat;
+#[cfg(any(feature = "memory", feature = "local"))]
+mod watch;
 
 use pillion_spi::Registry;
 
