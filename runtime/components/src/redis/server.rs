@@ -1,0 +1,104 @@
+//! The server as all links of a component see it: how to reach it and what is known of it.
+
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use pillion_spi::{Error, OpenEnv, Result};
+use redis::AsyncConnectionConfig;
+use redis::aio::MultiplexedConnection;
+
+use super::config::{Config, Target};
+use super::link::Live;
+use super::probe::{Facts, probe};
+use super::{error, tls};
+
+/// How many requests may wait for room in the connection's buffer.
+const QUEUE: usize = 256;
+
+/// Drives the bytes of a connection; the connection ends with it.
+pub(super) type Driver = BoxFuture<'static, ()>;
+
+pub(super) struct Server {
+    pub(super) env: OpenEnv,
+    pub(super) connect_timeout: Duration,
+    pub(super) response_timeout: Duration,
+    target: Target,
+    tls: Option<tls::Client>,
+    facts: RwLock<Facts>,
+}
+
+impl Server {
+    /// Checks the settings and connects once, to learn what the server can do.
+    pub(super) async fn open(config: &Config, env: OpenEnv) -> Result<Self> {
+        let target = config.target()?;
+        let tls = match &target.tls_name {
+            Some(name) => Some(tls::Client::new(&config.tls, &env.base_dir, name)?),
+            None => None,
+        };
+        let server = Self {
+            env,
+            connect_timeout: config.connect_timeout.get(),
+            response_timeout: config.response_timeout.get(),
+            target,
+            tls,
+            facts: RwLock::default(),
+        };
+        // The connection is dropped again: which runtime this is, and whether calls will come from
+        // it, is not known here.
+        let (_, _, facts) = server.connect().await?;
+        server.learn(facts);
+        Ok(server)
+    }
+
+    /// Makes a connection and looks at the server's settings, within `connect_timeout`.
+    pub(super) async fn connect(&self) -> Result<(Live, Driver, Facts)> {
+        let attempt = async {
+            let (live, mut driver) = self.dial().await?;
+            tokio::select! {
+                facts = probe(&live) => Ok((live, driver, facts?)),
+                () = &mut driver => Err(Error::unavailable(format!("{} closed the connection at once", self.name()))),
+            }
+        };
+        match self.env.clock.timeout(self.connect_timeout, attempt).await {
+            Ok(connected) => connected,
+            Err(_) => {
+                Err(Error::unavailable(format!("{} did not answer within {:?}", self.name(), self.connect_timeout)))
+            }
+        }
+    }
+
+    async fn dial(&self) -> Result<(Live, Driver)> {
+        let endpoint = &self.target.endpoint;
+        let stream = self.env.network.connect(endpoint).await;
+        let mut stream =
+            stream.map_err(|error| Error::unavailable(format!("cannot connect to {}", self.name())).source(error))?;
+        if let Some(tls) = &self.tls {
+            stream = tls.connect(stream).await?;
+        }
+        // Deadlines are ours: they run on the injected clock.
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(None)
+            .set_connection_timeout(None)
+            .set_pipeline_buffer_size(QUEUE);
+        let (connection, driver) = MultiplexedConnection::new_with_config(&self.target.login, stream, config)
+            .await
+            .map_err(|error| error::setup(error, &self.name()))?;
+        Ok((Live::new(connection), Box::pin(driver)))
+    }
+
+    /// The server, as error texts call it.
+    pub(super) fn name(&self) -> String {
+        format!("the Redis server at {}", self.target.endpoint)
+    }
+
+    /// What is known of it.
+    pub(super) fn facts(&self) -> Facts {
+        *self.facts.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of what was found.
+    pub(super) fn learn(&self, facts: Facts) {
+        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = facts;
+    }
+}
