@@ -158,7 +158,8 @@ mod tests {
 
     #[test]
     fn what_has_no_unit_or_no_number_or_too_much_of_them_is_refused() {
-        for text in ["", "30", "s", "1.5s", "-1s", "+1s", "1 s", "1s1m", "1s1s", "1S", "1M", "5sec", "99999999999999d"] {
+        for text in ["", "30", "s", "1.5s", "-1s", "+1s", "1 s", "1s1m", "1s1s", "1S", "1M", "5sec", "99999999999999d"]
+        {
             assert_eq!(text.parse::<HumanDuration>(), Err(InvalidDuration), "{text:?}");
         }
     }

@@ -1,0 +1,200 @@
+//! Values of the configuration that are more than a number or a text: each refuses on reading what
+//! the runtime could not use later.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
+use serde::{Serialize, Serializer};
+
+/// Where to listen for TCP connections: `ADDRESS:PORT`, or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcpListen {
+    /// Not at all.
+    Off,
+    /// There. Port 0 takes a free one.
+    At(SocketAddr),
+}
+
+/// Where to listen for connections on a Unix socket: `auto`, a path, or `off`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnixListen {
+    /// Not at all.
+    Off,
+    /// In this user's folder for run-time files, under a name that belongs to the TCP port.
+    Auto,
+    /// At this path, relative to the folder of the configuration file.
+    At(PathBuf),
+}
+
+/// What stands before the keys of a component in its store, so that several users of one store do
+/// not meet: `none`, `appid`, `name`, or a text of your own. The prefix and the key are joined
+/// by `||`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum KeyPrefix {
+    /// Nothing: keys are stored as they are.
+    #[default]
+    None,
+    /// The id of the calling app.
+    AppId,
+    /// The name of the component.
+    Name,
+    /// This text; never empty, at most 256 bytes, without `||`.
+    Literal(String),
+}
+
+/// The longest literal prefix, in bytes.
+const MAX_PREFIX: usize = 256;
+
+/// Implements a type that is written as one text.
+macro_rules! text_value {
+    ($type:ty, $name:literal, $expected:expr, $parse:expr, $show:expr, $schema:expr) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                parse_text(deserializer, $expected, $parse)
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let show: fn(&$type) -> Cow<'_, str> = $show;
+                serializer.serialize_str(&show(self))
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                $schema
+            }
+        }
+    };
+}
+
+text_value!(
+    TcpListen,
+    "TcpListen",
+    "an IP address and a port, such as `127.0.0.1:34904`, or `off`",
+    |text| match text {
+        "off" => Some(Self::Off),
+        address => address.parse().ok().map(Self::At),
+    },
+    |value| match value {
+        TcpListen::Off => "off".into(),
+        TcpListen::At(address) => address.to_string().into(),
+    },
+    json_schema!({
+        "type": "string",
+        "description": "An IP address and a port, such as `127.0.0.1:34904`, or `off`.",
+        "pattern": "^(off|[0-9.]+:[0-9]{1,5}|\\[[0-9A-Fa-f:.]+\\]:[0-9]{1,5})$",
+    })
+);
+
+text_value!(
+    UnixListen,
+    "UnixListen",
+    "`auto`, `off`, or a path with at least one `/`",
+    |text| match text {
+        "off" => Some(Self::Off),
+        "auto" => Some(Self::Auto),
+        // A bare word is more likely a misspelt `auto` than a socket in the working directory.
+        path => (path.contains('/') && !path.contains('\0')).then(|| Self::At(path.into())),
+    },
+    |value| match value {
+        UnixListen::Off => "off".into(),
+        UnixListen::Auto => "auto".into(),
+        UnixListen::At(path) => path.to_string_lossy(),
+    },
+    json_schema!({
+        "type": "string",
+        "description": "`auto`, `off`, or a path with at least one `/`.",
+        "pattern": "^(auto|off|.*/.*)$",
+    })
+);
+
+text_value!(
+    KeyPrefix,
+    "KeyPrefix",
+    "`none`, `appid`, `name`, or a prefix of at most 256 bytes without `||` and control characters",
+    |text| match text {
+        "none" => Some(Self::None),
+        "appid" => Some(Self::AppId),
+        "name" => Some(Self::Name),
+        // Near misses of the strategies would otherwise silently become a prefix.
+        _ if ["none", "appid", "app_id", "app-id", "name", "namespace"].contains(&text.to_lowercase().as_str()) => None,
+        _ if text.is_empty()
+            || text.len() > MAX_PREFIX
+            || text.contains("||")
+            || text.chars().any(char::is_control) =>
+            None,
+        _ => Some(Self::Literal(text.to_owned())),
+    },
+    |value| match value {
+        KeyPrefix::None => "none".into(),
+        KeyPrefix::AppId => "appid".into(),
+        KeyPrefix::Name => "name".into(),
+        KeyPrefix::Literal(text) => text.into(),
+    },
+    json_schema!({
+        "type": "string",
+        "description": "`none`, `appid`, `name`, or a prefix of your own without `||`.",
+        "minLength": 1,
+        "maxLength": MAX_PREFIX,
+        "not": { "pattern": "\\|\\|" },
+    })
+);
+
+/// Reads text and parses it; what was found is never repeated in the error.
+pub(super) fn parse_text<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    expected: &'static str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, D::Error> {
+    struct Text<P>(&'static str, P);
+    impl<T, P: FnOnce(&str) -> Option<T>> Visitor<'_> for Text<P> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+            (self.1)(text).ok_or_else(|| E::invalid_value(Unexpected::Other("text"), &self.0))
+        }
+    }
+    deserializer.deserialize_str(Text(expected, parse))
+}
+
+/// Reads a value and refuses one outside the range.
+pub(super) fn within<'de, D, T>(deserializer: D, range: RangeInclusive<T>) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + PartialOrd + fmt::Display,
+{
+    let value = T::deserialize(deserializer)?;
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    let expected = format!("{} to {}", range.start(), range.end());
+    Err(de::Error::invalid_value(Unexpected::Other("value"), &expected.as_str()))
+}
+
+/// Whether text can name an app or a component: it stands in keys, headers, paths and metrics.
+pub(super) fn is_name(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// What [`is_name`] accepts, for people.
+pub(super) const NAME: &str = "1 to 64 letters, digits, `.`, `_` or `-`, beginning with a letter or digit";
+
+/// What [`is_name`] accepts, as a regular expression.
+pub(super) const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
