@@ -1,1 +1,46 @@
-//! (being written)
+//! The contract of Pillion.
+//!
+//! For each building block there is one transport-neutral trait ([`StateApi`] and so on), generated
+//! from the protos. The core implements it, the gRPC client implements it, mocks implement it; the
+//! gRPC server, the HTTP routes, the compatibility doors and the language bindings only consume it.
+//! In-process or remote is *which implementer you were handed*.
+//!
+//! This crate holds what all of them share: messages, traits, the call context [`Cx`], the
+//! [`Error`], the stream type [`Events`] and the [hooks](CallHook) that wrap every call once. It
+//! does no I/O of its own.
+//!
+//! # Features
+//! `grpc-server`, `grpc-client`: adapters between the traits and tonic. `http`: JSON codec and
+//! routes. `mock`: programmable stand-ins. `testing`: the test-only services.
+
+pub mod call;
+pub mod codec;
+pub mod error;
+#[rustfmt::skip]
+mod r#gen;
+#[cfg(any(feature = "grpc-server", feature = "grpc-client"))]
+pub mod grpc;
+#[cfg(feature = "http")]
+#[cfg(feature = "http")]
+pub mod http;
+pub mod intercept;
+#[cfg(feature = "mock")]
+pub mod mock;
+pub mod stream;
+pub mod text;
+
+pub use call::{Access, Call, CallInfo, Caller, Cx, Shape, TraceContext};
+pub use error::{Error, Result};
+pub use r#gen::apis::*;
+pub use r#gen::errors::{REASONS, Reason};
+#[cfg(feature = "http")]
+pub use r#gen::http_routes::ROUTES;
+pub use r#gen::messages::*;
+pub use intercept::{CallGuard, CallHook, Ending, Hooks};
+pub use stream::Events;
+
+/// The compiled protos with their comments and options, as a serialised `FileDescriptorSet`.
+pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptor.bin");
+
+/// The HTTP interface as an OpenAPI 3.1 document, in JSON.
+pub const OPENAPI: &str = include_str!("gen/openapi.json");
