@@ -14,25 +14,45 @@ use pillion_spi::state::{Entry, Key, Version};
 use pillion_spi::{Error, Kind, Result};
 use redis::{Cmd, Value};
 
+use super::error::unexpected;
+use super::read::Part;
+
 /// The value.
-pub(super) const DATA: &str = "data";
+const DATA: &str = "data";
 /// The counter.
-pub(super) const VERSION: &str = "version";
+const VERSION: &str = "version";
 /// What only Pillion writes and reads.
-pub(super) const PILLION: &str = "pillion";
+const PILLION: &str = "pillion";
 
 /// Keys of this component's own bookkeeping begin so. No application can have such a key: `||` is
 /// refused in keys, and before it stands never nothing.
 pub(super) const OWN_PREFIX: &str = "||pillion||";
 
 /// Asks for a hash; [`Found::of_hash`] reads the answer.
-pub(super) fn ask_hash(key: &Key) -> Cmd {
+pub(super) fn ask_hash(key: &Key, part: Part) -> Cmd {
     let mut cmd = Cmd::with_capacity(5, key.as_str().len() + 32);
-    cmd.arg("HMGET").arg(key.as_str()).arg(DATA).arg(VERSION).arg(PILLION);
+    cmd.arg("HMGET").arg(key.as_str()).arg(VERSION).arg(PILLION);
+    if part == Part::Whole {
+        cmd.arg(DATA);
+    }
     cmd
 }
 
-/// Asks for the time to live; [`expires_in`] reads the answer.
+/// Asks whether there is a value, for those who do not want it; see [`Found::of_hash`].
+pub(super) fn ask_value(key: &Key) -> Cmd {
+    let mut cmd = Cmd::with_capacity(3, key.as_str().len() + 16);
+    cmd.arg("HEXISTS").arg(key.as_str()).arg(DATA);
+    cmd
+}
+
+/// Asks for a plain string; [`Found::of_plain`] reads the answer.
+pub(super) fn ask_plain(key: &Key, part: Part) -> Cmd {
+    let mut cmd = Cmd::with_capacity(2, key.as_str().len() + 8);
+    cmd.arg(if part == Part::Whole { "GET" } else { "STRLEN" }).arg(key.as_str());
+    cmd
+}
+
+/// Asks for the time to live; [`Found::into_entry`] reads the answer.
 pub(super) fn ask_expiry(key: &Key) -> Cmd {
     let mut cmd = Cmd::with_capacity(2, key.as_str().len() + 8);
     cmd.arg("PTTL").arg(key.as_str());
@@ -47,76 +67,76 @@ pub(super) enum Found {
     /// Not a hash: ask for the plain string.
     NotHash,
     /// An entry, but for its key and expiry.
-    Hash { value: Bytes, version: Version, content_type: Option<String> },
+    Entry {
+        /// Empty unless asked for.
+        value: Bytes,
+        version: Version,
+        content_type: Option<String>,
+    },
 }
 
 impl Found {
-    /// Reads the answer to [`ask_hash`].
-    pub(super) fn of_hash(answer: Value) -> Result<Self> {
+    /// Reads the answer to [`ask_hash`], and that to [`ask_value`] where the value is not wanted.
+    pub(super) fn of_hash(answer: Value, has_value: Option<Value>) -> Result<Self> {
         let fields = match answer {
             Value::Array(fields) => fields,
             Value::ServerError(error) if error.code() == "WRONGTYPE" => return Ok(Self::NotHash),
-            other => return Err(super::error::unexpected(other)),
+            other => return Err(unexpected(other)),
         };
-        let Ok([data, version, pillion]) = <[Value; 3]>::try_from(fields) else {
-            return Err(Error::internal("Redis answered HMGET with another number of fields than were asked for"));
+        let mut fields = fields.into_iter().map(bytes);
+        let (version, pillion) = (fields.next().flatten(), fields.next().flatten());
+        let value = match has_value {
+            None => fields.next().flatten(),
+            Some(Value::Int(1)) => Some(Bytes::new()),
+            Some(_) => None,
         };
-        match (bytes(data), bytes(version)) {
+        match (value, version) {
             (None, None) => Ok(Self::Nothing),
             (None, Some(_)) => Err(Error::new(Kind::Corrupt, "the hash has the field `version` but not `data`")),
             (Some(value), version) => {
-                let counter = counter(version.as_deref())?;
-                let (version, content_type) = tag(counter, bytes(pillion).as_deref());
-                Ok(Self::Hash { value, version, content_type })
+                let (version, content_type) = tag(counter(version.as_deref())?, pillion.as_deref());
+                Ok(Self::Entry { value, version, content_type })
             }
         }
     }
 
-    /// Completes the entry. Nothing if it has expired between the two answers.
-    pub(super) fn into_entry(self, key: Key, expiry: Value) -> Result<Option<Entry>> {
-        let Self::Hash { value, version, content_type } = self else { return Ok(None) };
-        Ok(match expires_in(expiry)? {
-            Expires::Gone => None,
-            Expires::Never => Some(Entry { key, value, content_type, version, expires_in: None }),
-            Expires::In(left) => Some(Entry { key, value, content_type, version, expires_in: Some(left) }),
-        })
-    }
-
-    /// Reads the answer to `GET`.
-    pub(super) fn of_string(answer: Value) -> Result<Self> {
-        match answer {
-            Value::Nil => Ok(Self::Nothing),
-            Value::BulkString(value) => {
-                Ok(Self::Hash { value: value.into(), version: Version::bare(0), content_type: None })
-            }
+    /// Reads the answer to [`ask_plain`].
+    pub(super) fn of_plain(answer: Value) -> Result<Self> {
+        let value = match answer {
+            // The entry was deleted since it was found to be no hash.
+            Value::Nil => return Ok(Self::Nothing),
+            Value::BulkString(value) => value.into(),
+            Value::Int(_) => Bytes::new(),
             Value::ServerError(error) if error.code() == "WRONGTYPE" => {
-                Err(Error::new(Kind::Corrupt, "the key holds a Redis value that is neither a hash nor a string")
-                    .advice("another program uses this key; choose another key or database"))
+                return Err(Error::new(
+                    Kind::Corrupt,
+                    "the key holds a Redis value that is neither a hash nor a string",
+                )
+                .advice("another program uses this key; choose another key or database"));
             }
-            other => Err(super::error::unexpected(other)),
-        }
+            other => return Err(unexpected(other)),
+        };
+        Ok(Self::Entry { value, version: Version::bare(0), content_type: None })
     }
-}
 
-/// The answer to [`ask_expiry`].
-pub(super) enum Expires {
-    Gone,
-    Never,
-    In(Duration),
-}
-
-pub(super) fn expires_in(answer: Value) -> Result<Expires> {
-    match answer {
-        Value::Int(-1) => Ok(Expires::Never),
-        Value::Int(left) => {
-            Ok(u64::try_from(left).map_or(Expires::Gone, |left| Expires::In(Duration::from_millis(left))))
-        }
-        other => Err(super::error::unexpected(other)),
+    /// Completes the entry with the answer to [`ask_expiry`]. Nothing if it expired between the
+    /// two answers.
+    pub(super) fn into_entry(self, key: &Key, expiry: Value) -> Result<Option<Entry>> {
+        let Self::Entry { value, version, content_type } = self else { return Ok(None) };
+        let expires_in = match expiry {
+            Value::Int(-1) => None,
+            Value::Int(left) => match u64::try_from(left) {
+                Ok(left) => Some(Duration::from_millis(left)),
+                Err(_) => return Ok(None),
+            },
+            other => return Err(unexpected(other)),
+        };
+        Ok(Some(Entry { key: key.clone(), value, content_type, version, expires_in }))
     }
 }
 
 /// The counter; an entry without one counts as never counted.
-pub(super) fn counter(version: Option<&[u8]>) -> Result<u64> {
+fn counter(version: Option<&[u8]>) -> Result<u64> {
     let Some(version) = version else { return Ok(0) };
     std::str::from_utf8(version)
         .ok()
@@ -125,7 +145,7 @@ pub(super) fn counter(version: Option<&[u8]>) -> Result<u64> {
 }
 
 /// What our own field says of the entry, if it still speaks of the present one.
-pub(super) fn tag(counter: u64, tag: Option<&[u8]>) -> (Version, Option<String>) {
+fn tag(counter: u64, tag: Option<&[u8]>) -> (Version, Option<String>) {
     let read = |tag| {
         let tag = std::str::from_utf8(tag).ok()?;
         let (version, content_type) = match tag.split_once(' ') {

@@ -18,21 +18,24 @@ use tokio::sync::watch;
 
 use super::error::Fault;
 use super::probe::probe;
-use super::server::{Driver, Server};
+use super::server::{Driver, LONGEST_PAUSE, Server};
 
 /// How often the server's settings are looked at again, which also shows whether an idle server is
 /// still there.
-const LOOK_AGAIN: Duration = Duration::from_secs(15);
-/// The longest wait between two attempts to connect.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// The wait after the first failed attempt; it doubles with each.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(15);
 
 /// A connection that works, as far as is known.
 #[derive(Clone)]
 pub(super) struct Live {
     connection: MultiplexedConnection,
     meter: Arc<Meter>,
+}
+
+/// What to subscribe to.
+#[derive(Clone, Copy)]
+pub(super) enum Channel<'a> {
+    Named(&'a str),
+    Matching(&'a str),
 }
 
 /// What is under way on a connection.
@@ -44,6 +47,8 @@ struct Meter {
     abandoned: AtomicBool,
     /// It was given up because nothing was answered for too long.
     silent: AtomicBool,
+    /// It leads to the wrong server.
+    astray: AtomicBool,
 }
 
 impl Live {
@@ -67,6 +72,21 @@ impl Live {
         self.count(connection.send_packed_commands(pipeline, 0, pipeline.len())).await
     }
 
+    /// Subscribes to a channel, or to all that match a pattern, and waits for the confirmation.
+    pub(super) async fn subscribe(&self, channel: Channel<'_>) -> Result<(), Fault> {
+        let mut connection = self.connection.clone();
+        match channel {
+            Channel::Named(name) => self.count(connection.subscribe(name)).await,
+            Channel::Matching(pattern) => self.count(connection.psubscribe(pattern)).await,
+        }
+    }
+
+    /// Has the connection replaced: the server is not the one to talk to any more, and its name
+    /// may lead to another one by now.
+    pub(super) fn renew(&self) {
+        self.meter.astray.store(true, Ordering::Relaxed);
+    }
+
     async fn count<T>(&self, call: impl Future<Output = Result<T, RedisError>>) -> Result<T, Fault> {
         let waiting = Waiting::begin(&self.meter);
         let answer = call.await;
@@ -86,14 +106,19 @@ impl Live {
         }
     }
 
-    /// Completes when something was asked and nothing answered for `patience`.
-    async fn silence(&self, server: &Server, patience: Duration) {
+    /// Completes when something was asked and nothing answered for `patience`, or when the
+    /// connection shall be [renewed](Self::renew), and tells why.
+    pub(super) async fn broken(&self, server: &Server) -> Error {
+        let patience = server.response_timeout;
         const STEPS: u32 = 4;
         let meter = &self.meter;
         let mut answered = meter.answered.load(Ordering::Relaxed);
         let mut silent = 0;
         while silent < STEPS {
             server.env.clock.sleep(patience / STEPS).await;
+            if meter.astray.load(Ordering::Relaxed) {
+                return Error::unavailable(format!("{} is a read-only replica", server.name()));
+            }
             let now = meter.answered.load(Ordering::Relaxed);
             if now != answered {
                 // Redis answers in order: what was abandoned before is answered by now or next.
@@ -107,6 +132,7 @@ impl Live {
             }
         }
         meter.silent.store(true, Ordering::Relaxed);
+        Error::new(Kind::Deadline, format!("{} did not answer in time", server.name()))
     }
 }
 
@@ -226,7 +252,7 @@ impl Link {
         let mut failures = 0;
         let mut since = None;
         loop {
-            let error = match self.server.connect().await {
+            let error = match self.server.connect(None).await {
                 Ok((live, driver, facts)) => {
                     self.server.learn(facts);
                     since = None;
@@ -251,7 +277,7 @@ impl Link {
             let since = *since.get_or_insert_with(|| clock.wall());
             tracing::debug!(component = %self.server.env.name, %error, "no connection to Redis");
             self.set(State::Down(Trouble { cause: error.to_string(), since }));
-            clock.sleep(self.pause(failures)).await;
+            self.server.pause(failures).await;
             failures += 1;
         }
     }
@@ -261,9 +287,7 @@ impl Link {
         let server = &self.server;
         tokio::select! {
             () = driver => Error::unavailable(format!("{} closed the connection", server.name())),
-            () = live.silence(server, server.response_timeout) => {
-                Error::new(Kind::Deadline, format!("{} did not answer in time", server.name()))
-            }
+            broken = live.broken(server) => broken,
             never = self.look_again(live) => match never {},
         }
     }
@@ -277,14 +301,6 @@ impl Link {
                 self.server.learn(facts);
             }
         }
-    }
-
-    /// Between half and the whole of a time that doubles, so that the links of many processes do
-    /// not knock together.
-    fn pause(&self, failures: u32) -> Duration {
-        let whole = FIRST_PAUSE.saturating_mul(1 << failures.min(5)).min(LONGEST_PAUSE);
-        let random = u32::from(self.server.env.random.u64().to_le_bytes()[0]);
-        whole / 2 + whole / 2 * random / 255
     }
 }
 

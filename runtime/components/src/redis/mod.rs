@@ -5,10 +5,14 @@ mod error;
 mod layout;
 mod link;
 mod probe;
+mod read;
+mod scan;
 mod script;
 mod server;
 mod state;
 mod tls;
+mod watch;
+mod write;
 
 pub use config::{Config, Tls, Url};
 pub use state::State;

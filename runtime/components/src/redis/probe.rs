@@ -12,13 +12,14 @@ use super::script;
 pub(super) struct Facts {
     /// How durable an acknowledged write is.
     pub(super) durability: Durability,
-    /// How many replicas are connected.
-    pub(super) replicas: u32,
+    /// How many replicas follow it, those left out that are still copying.
+    pub(super) replicas: usize,
     /// It is a replica itself: what it answers may be old.
     pub(super) replica: bool,
     /// It may drop entries to make room.
     pub(super) evicts: bool,
-    /// It reports every change of a key that matters to a watcher.
+    /// It reports every change of a key that matters to a watcher, and on a connection that can
+    /// also be asked (RESP3, since Redis 6).
     pub(super) notifies: bool,
 }
 
@@ -102,7 +103,8 @@ fn judge(info: &str, settings: &[Option<String>]) -> Result<Facts> {
             Error::unavailable("Redis is still loading its data").advice("wait until the server has read its files")
         );
     }
-    let replicas = field("connected_slaves").and_then(|number| number.parse().ok()).unwrap_or(0);
+    let replicas = info.lines().filter(|line| line.starts_with("slave") && line.contains("state=online")).count();
+    let major: Option<u32> = field("redis_version").and_then(|version| version.split('.').next()?.parse().ok());
     // INFO tells some of it where CONFIG is forbidden, as hosted servers do.
     let limited = maxmemory.as_deref().or(field("maxmemory")).is_none_or(|bytes| bytes != "0");
     let policy = policy.as_deref().or(field("maxmemory_policy"));
@@ -122,7 +124,7 @@ fn judge(info: &str, settings: &[Option<String>]) -> Result<Facts> {
         replicas,
         replica: field("role") == Some("slave"),
         evicts,
-        notifies: events.as_deref().is_some_and(notifies),
+        notifies: major >= Some(6) && events.as_deref().is_some_and(notifies),
     })
 }
 

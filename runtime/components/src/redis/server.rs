@@ -1,12 +1,12 @@
 //! The server as all links of a component see it: how to reach it and what is known of it.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use pillion_spi::{Error, OpenEnv, Result};
-use redis::AsyncConnectionConfig;
-use redis::aio::MultiplexedConnection;
+use redis::aio::{AsyncPushSender, MultiplexedConnection};
+use redis::{AsyncConnectionConfig, ProtocolVersion};
 
 use super::config::{Config, Target};
 use super::link::Live;
@@ -15,6 +15,14 @@ use super::{error, tls};
 
 /// How many requests may wait for room in the connection's buffer.
 const QUEUE: usize = 256;
+
+/// The longest wait between two attempts to connect.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The wait after the first failed attempt; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// What takes the messages that the server sends unasked.
+pub(super) type Inbox = Arc<dyn AsyncPushSender>;
 
 /// Drives the bytes of a connection; the connection ends with it.
 pub(super) type Driver = BoxFuture<'static, ()>;
@@ -46,15 +54,16 @@ impl Server {
         };
         // The connection is dropped again: which runtime this is, and whether calls will come from
         // it, is not known here.
-        let (_, _, facts) = server.connect().await?;
+        let (_, _, facts) = server.connect(None).await?;
         server.learn(facts);
         Ok(server)
     }
 
-    /// Makes a connection and looks at the server's settings, within `connect_timeout`.
-    pub(super) async fn connect(&self) -> Result<(Live, Driver, Facts)> {
+    /// Makes a connection and looks at the server's settings, within `connect_timeout`. With an
+    /// inbox it can be used to subscribe.
+    pub(super) async fn connect(&self, inbox: Option<Inbox>) -> Result<(Live, Driver, Facts)> {
         let attempt = async {
-            let (live, mut driver) = self.dial().await?;
+            let (live, mut driver) = self.dial(inbox).await?;
             tokio::select! {
                 facts = probe(&live) => Ok((live, driver, facts?)),
                 () = &mut driver => Err(Error::unavailable(format!("{} closed the connection at once", self.name()))),
@@ -68,7 +77,7 @@ impl Server {
         }
     }
 
-    async fn dial(&self) -> Result<(Live, Driver)> {
+    async fn dial(&self, inbox: Option<Inbox>) -> Result<(Live, Driver)> {
         let endpoint = &self.target.endpoint;
         let stream = self.env.network.connect(endpoint).await;
         let mut stream =
@@ -77,14 +86,32 @@ impl Server {
             stream = tls.connect(stream).await?;
         }
         // Deadlines are ours: they run on the injected clock.
-        let config = AsyncConnectionConfig::new()
+        let mut config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
             .set_connection_timeout(None)
             .set_pipeline_buffer_size(QUEUE);
-        let (connection, driver) = MultiplexedConnection::new_with_config(&self.target.login, stream, config)
+        let mut login = self.target.login.clone();
+        if let Some(inbox) = inbox {
+            config = config.set_push_sender(inbox);
+            login = login.set_protocol(ProtocolVersion::RESP3);
+        }
+        let (connection, driver) = MultiplexedConnection::new_with_config(&login, stream, config)
             .await
             .map_err(|error| error::setup(error, &self.name()))?;
         Ok((Live::new(connection), Box::pin(driver)))
+    }
+
+    /// The number of the database in use.
+    pub(super) fn database(&self) -> i64 {
+        self.target.login.db()
+    }
+
+    /// Waits before the next attempt: between half and the whole of a time that doubles with each
+    /// failure, so that the many clients of a server do not knock together.
+    pub(super) async fn pause(&self, failures: u32) {
+        let whole = FIRST_PAUSE.saturating_mul(1 << failures.min(5)).min(LONGEST_PAUSE);
+        let [random, ..] = self.env.random.u64().to_le_bytes();
+        self.env.clock.sleep(whole / 2 + whole / 2 * u32::from(random) / 255).await;
     }
 
     /// The server, as error texts call it.

@@ -1,24 +1,30 @@
 //! State in Redis.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use pillion_spi::caps::{FirstWrite, StateCaps, Transact, Ttl};
-use pillion_spi::state::{Applied, ApplyOptions, Entry, Key, Op, OpOutcome, ReadOptions, StateStore, Trouble};
+use pillion_spi::caps::{FirstWrite, StateCaps, Transact, Ttl, Watch};
+use pillion_spi::state::{
+    Applied, ApplyOptions, Consistency, Entry, Key, Op, Page, ReadOptions, Scan, StateStore, Trouble, WatchSpec,
+    WatchStream,
+};
 use pillion_spi::worker::PerWorker;
-use pillion_spi::{Component, Error, OpenEnv, Result};
-use redis::{Cmd, Pipeline, ServerErrorKind, Value};
+use pillion_spi::{Component, OpenEnv, Result};
 
 use super::config::Config;
 use super::error::Fault;
-use super::layout::{self, Found};
+use super::layout;
 use super::link::{Link, Live};
-use super::script::{self, By, Group};
+use super::read::{self, Part};
+use super::script::Group;
 use super::server::Server;
+use super::{scan, watch, write};
 
 /// How long the outcomes of a call with an idempotency key are remembered.
 const REMEMBERED: Duration = Duration::from_secs(600);
+/// The longest wait for replicas to confirm a write; less if the caller has less time.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const MAX_KEY: usize = 64 << 10;
 const MAX_OPS: usize = 1000;
 
@@ -26,6 +32,8 @@ const MAX_OPS: usize = 1000;
 pub struct State {
     server: Arc<Server>,
     links: PerWorker<Arc<Link>>,
+    /// For writes that wait for replicas, and hold up what comes behind them.
+    strong_links: PerWorker<Arc<Link>>,
 }
 
 #[async_trait]
@@ -37,11 +45,11 @@ impl Component for State {
     async fn open(config: Config, env: OpenEnv) -> Result<Self> {
         let workers = env.workers;
         let server = Arc::new(Server::open(&config, env).await?);
-        Ok(Self { server, links: PerWorker::new(workers) })
+        Ok(Self { server, links: PerWorker::new(workers), strong_links: PerWorker::new(workers) })
     }
 
     async fn close(&self) {
-        for link in self.links.iter() {
+        for link in self.all_links() {
             link.close();
         }
         self.server.env.finish_tasks().await;
@@ -49,42 +57,24 @@ impl Component for State {
 }
 
 impl State {
-    async fn live(&self) -> Result<Live, Fault> {
-        self.links.get_or_init(|| Link::new(self.server.clone())).live().await
+    fn link(&self) -> &Arc<Link> {
+        self.links.get_or_init(|| Link::new(self.server.clone()))
     }
 
-    async fn read_plain(live: &Live, key: &Key) -> Result<Option<Entry>> {
-        let mut pipeline = Pipeline::with_capacity(2);
-        let mut get = Cmd::new();
-        get.arg("GET").arg(key.as_str());
-        pipeline.add_command(get).add_command(layout::ask_expiry(key));
-        let answers = live.send_all(&pipeline).await.map_err(Fault::of_read)?;
-        let [value, expiry] = pair(answers)?;
-        Found::of_string(value)?.into_entry(key.clone(), expiry)
+    fn all_links(&self) -> impl Iterator<Item = &Arc<Link>> {
+        self.links.iter().chain(self.strong_links.iter())
     }
 
-    /// Runs the script; the server may have forgotten it.
-    async fn run(&self, live: &Live, ops: &[Op], group: &Group<'_>) -> Result<Value, Fault> {
-        let random = &*self.server.env.random;
-        match live.send(&script::call(By::Hash, ops, group, random)).await {
-            Err(Fault::Refused(error)) if error.kind() == Some(ServerErrorKind::NoScript) => {
-                live.send(&script::call(By::Text, ops, group, random)).await
-            }
-            answer => answer,
-        }
+    async fn live(&self) -> Result<Live> {
+        self.link().live().await.map_err(Fault::of_read)
     }
 
-    async fn apply_group(&self, ops: &[Op], group: &Group<'_>) -> Result<Vec<OpOutcome>> {
-        let live = self.live().await.map_err(Fault::of_write)?;
-        match self.run(&live, ops, group).await.map_err(Fault::of_write)? {
-            Value::BulkString(answer) => script::outcomes(&answer, ops.len()),
-            other => Err(super::error::unexpected(other)),
-        }
+    /// How long to wait for replicas: the caller's time must suffice to be told.
+    fn patience(&self, deadline: Option<Instant>) -> Duration {
+        let longest = LONGEST_WAIT.min(self.server.response_timeout / 2);
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(self.server.env.clock.now()));
+        left.map_or(longest, |left| longest.min(left * 3 / 4))
     }
-}
-
-fn pair(answers: Vec<Value>) -> Result<[Value; 2]> {
-    answers.try_into().map_err(|_| Error::internal("Redis gave another number of answers than questions were asked"))
 }
 
 #[async_trait]
@@ -96,6 +86,8 @@ impl StateStore for State {
         caps.first_write = FirstWrite::Sticky;
         caps.ttl = Ttl::Exact;
         caps.transact = Transact::All;
+        caps.list = true;
+        caps.watch = if facts.notifies { Watch::Live } else { Watch::None };
         caps.content_type = true;
         caps.strong_reads = !facts.replica;
         // Where the server may drop what expires, a repeated call would not be recognised.
@@ -107,29 +99,13 @@ impl StateStore for State {
     }
 
     async fn read(&self, keys: &[Key], _: ReadOptions) -> Result<Vec<Result<Option<Entry>>>> {
-        let live = self.live().await.map_err(Fault::of_read)?;
-        let mut pipeline = Pipeline::with_capacity(2 * keys.len());
-        for key in keys {
-            pipeline.add_command(layout::ask_hash(key)).add_command(layout::ask_expiry(key));
-        }
-        let answers = live.send_all(&pipeline).await.map_err(Fault::of_read)?;
-        let mut answers = answers.into_iter();
-        let mut entries = Vec::with_capacity(keys.len());
-        for key in keys {
-            let (Some(hash), Some(expiry)) = (answers.next(), answers.next()) else {
-                return Err(Error::internal("Redis gave fewer answers than questions were asked"));
-            };
-            entries.push(match Found::of_hash(hash) {
-                Ok(Found::NotHash) => Self::read_plain(&live, key).await,
-                Ok(found) => found.into_entry(key.clone(), expiry),
-                Err(error) => Err(error),
-            });
-        }
-        Ok(entries)
+        let live = self.live().await?;
+        read::read(&live, keys, Part::Whole).await
     }
 
     async fn apply(&self, ops: Vec<Op>, options: ApplyOptions) -> Result<Applied> {
-        let durability = self.server.facts().durability;
+        let facts = self.server.facts();
+        let durability = facts.durability;
         let Some(first) = ops.first() else {
             return Ok(Applied { outcomes: Vec::new(), durability });
         };
@@ -140,14 +116,30 @@ impl StateStore for State {
             .as_ref()
             .map(|idempotency_key| format!("{}idempotency||{idempotency_key}||{}", layout::OWN_PREFIX, first.key));
         let group = Group { atomic: options.atomic, remember: memory.as_deref().map(|key| (key, REMEMBERED)) };
-        let outcomes = self.apply_group(&ops, &group).await?;
+        let strong = options.consistency == Consistency::Strong && facts.replicas > 0;
+        let outcomes = if strong {
+            let link = self.strong_links.get_or_init(|| Link::new(self.server.clone()));
+            let patience = self.patience(options.deadline);
+            write::apply_on_replicas(&self.server, link, &ops, &group, facts.replicas, patience).await?
+        } else {
+            write::apply(&self.server, self.link(), &ops, &group).await?
+        };
         Ok(Applied { outcomes, durability })
     }
 
+    async fn scan(&self, scan: Scan) -> Result<Page> {
+        let live = self.live().await?;
+        scan::page(&live, &scan).await
+    }
+
+    async fn watch(&self, spec: WatchSpec) -> Result<WatchStream> {
+        watch::watch(self.server.clone(), spec).await
+    }
+
     fn trouble(&self) -> Option<Trouble> {
-        if self.links.iter().any(|link| link.is_up()) {
+        if self.all_links().any(|link| link.is_up()) {
             return None;
         }
-        self.links.iter().find_map(|link| link.trouble())
+        self.all_links().find_map(|link| link.trouble())
     }
 }

@@ -170,3 +170,15 @@ pub(crate) async fn try_read(store: &State, name: &str) -> Result<Option<Entry>,
 pub(crate) async fn read(store: &State, name: &str) -> Option<Entry> {
     try_read(store, name).await.unwrap()
 }
+
+/// Waits until `done`, for as long as a test may take.
+#[allow(clippy::disallowed_methods, reason = "it polls the world outside")]
+pub(crate) async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    for _ in 0..3000 {
+        if done().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited in vain: {what}");
+}

@@ -1,0 +1,367 @@
+//! Watching, by keyspace notifications.
+//!
+//! A notification says that something happened to a key, not what is stored now, and those of a
+//! time without connection are lost. So it is only a hint to read the key again, a watch begins
+//! with a subscription and only then reads what is there, and after every break it starts over.
+//! Each watch has its own connection, on which it also reads; one task looks after both.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::StreamExt;
+use pillion_spi::state::{Entry, Key, WatchEvent, WatchSpec, WatchStream};
+use pillion_spi::{Error, Kind, Result};
+use redis::{PushInfo, PushKind, Value};
+use tokio::sync::{Notify, mpsc};
+
+use super::error::Fault;
+use super::layout::OWN_PREFIX;
+use super::link::{Channel, LOOK_AGAIN, Live};
+use super::probe::probe;
+use super::read::{self, Part};
+use super::server::{Driver, Server};
+
+/// How many events wait for a slow watcher before hints are conflated.
+const EVENTS: usize = 64;
+/// How many keys may wait to be read again; with more, everything is.
+const HINTS: usize = 10_000;
+/// How many keys are read at once.
+const BATCH: usize = 64;
+/// Of how many keys it is remembered what was sent last. One write causes several notifications;
+/// of those that are read apart, all but the first are dropped by this.
+const SENT: usize = 1024;
+
+/// Opens a watch.
+pub(super) async fn watch(server: Arc<Server>, spec: WatchSpec) -> Result<WatchStream> {
+    let hints = Arc::new(Hints::new(server.database()));
+    let (events, mut stream) = mpsc::channel(EVENTS);
+    let mut watch = Watch { server: server.clone(), spec, hints, events, revision: 0, sent: Sent::default() };
+    let connected = watch.connect().await?;
+    server.env.spawn(async move {
+        let events = watch.events.clone();
+        tokio::select! {
+            error = watch.run(connected) => drop(events.send(Err(error)).await),
+            () = events.closed() => {}
+        }
+    });
+    Ok(futures::stream::poll_fn(move |context| stream.poll_recv(context)).boxed())
+}
+
+/// Why a connection of a watch is not used any more.
+enum Break {
+    /// It is lost; another one will do.
+    Lost,
+    /// The watch cannot go on.
+    Failed(Error),
+}
+
+impl From<Error> for Break {
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            Kind::Unavailable | Kind::Deadline => Self::Lost,
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+struct Watch {
+    server: Arc<Server>,
+    spec: WatchSpec,
+    hints: Arc<Hints>,
+    events: mpsc::Sender<Result<WatchEvent>>,
+    revision: u64,
+    sent: Sent,
+}
+
+impl Watch {
+    /// Connects and subscribes: from here on every change leaves a hint.
+    async fn connect(&self) -> Result<(Live, Driver)> {
+        let hints = self.hints.clone();
+        let inbox = Arc::new(move |push: PushInfo| {
+            hints.take_in(push);
+            Ok::<_, Error>(())
+        });
+        let (live, mut driver, facts) = self.server.connect(Some(inbox)).await?;
+        self.server.learn(facts);
+        if !facts.notifies {
+            return Err(unsupported());
+        }
+        let database = self.server.database();
+        let channel = if self.spec.exact {
+            format!("__keyspace@{database}__:{}", self.spec.prefix)
+        } else {
+            format!("__keyspace@{database}__:{}", read::pattern(&self.spec.prefix))
+        };
+        let channel = if self.spec.exact { Channel::Named(&channel) } else { Channel::Matching(&channel) };
+        let subscribe = async {
+            tokio::select! {
+                subscribed = live.subscribe(channel) => subscribed.map_err(Fault::of_read),
+                () = &mut driver => Err(Error::unavailable("the connection to Redis was lost")),
+            }
+        };
+        match self.server.env.clock.timeout(self.server.connect_timeout, subscribe).await {
+            Ok(subscribed) => subscribed?,
+            Err(_) => return Err(Error::unavailable(format!("{} did not answer in time", self.server.name()))),
+        }
+        Ok((live, driver))
+    }
+
+    /// Keeps the watch going until it cannot, and tells why.
+    async fn run(&mut self, mut connected: (Live, Driver)) -> Error {
+        loop {
+            let (live, driver) = connected;
+            let server = self.server.clone();
+            let end = tokio::select! {
+                () = driver => Break::Lost,
+                _ = live.broken(&server) => Break::Lost,
+                end = self.follow(&live) => end,
+            };
+            if let Break::Failed(error) = end {
+                return error;
+            }
+            self.hints.overflow();
+            connected = match self.reconnect().await {
+                Ok(connected) => connected,
+                Err(error) => return error,
+            };
+        }
+    }
+
+    async fn reconnect(&self) -> Result<(Live, Driver)> {
+        let mut failures = 0;
+        loop {
+            self.server.pause(failures).await;
+            match self.connect().await {
+                Ok(connected) => return Ok(connected),
+                Err(error) if error.kind() == Kind::Unsupported => return Err(error),
+                Err(error) => tracing::debug!(component = %self.server.env.name, %error, "a watch has no connection"),
+            }
+            failures += 1;
+        }
+    }
+
+    /// Sends what is there and then what changes, for as long as the connection lasts.
+    async fn follow(&mut self, live: &Live) -> Break {
+        let (server, hints) = (self.server.clone(), self.hints.clone());
+        let work = async {
+            if let Err(end) = self.snapshot(live).await {
+                return end;
+            }
+            loop {
+                hints.arrived.notified().await;
+                if let Err(end) = self.read_again(live).await {
+                    return end;
+                }
+            }
+        };
+        let look = async {
+            loop {
+                server.env.clock.sleep(LOOK_AGAIN).await;
+                match probe(live).await {
+                    Ok(facts) => {
+                        server.learn(facts);
+                        if !facts.notifies {
+                            return Break::Failed(unsupported());
+                        }
+                    }
+                    Err(error) => return error.into(),
+                }
+            }
+        };
+        tokio::select! {
+            end = work => end,
+            end = look => end,
+        }
+    }
+
+    /// Sends the present entries.
+    async fn snapshot(&mut self, live: &Live) -> Result<(), Break> {
+        if self.hints.take_overflow() {
+            self.sent = Sent::default();
+            self.send(WatchEvent::Resync).await?;
+        }
+        if self.spec.exact {
+            let key = Key::new(self.spec.prefix.as_str());
+            self.put_all(read::entries(live, &[key], Part::Whole).await?).await?;
+        } else {
+            let pattern = read::pattern(&self.spec.prefix);
+            let mut cursor = 0;
+            loop {
+                let (keys, next) = read::step(live, &pattern, cursor, BATCH).await?;
+                self.put_all(read::entries(live, &keys, Part::Whole).await?).await?;
+                if next == 0 {
+                    break;
+                }
+                cursor = next;
+            }
+        }
+        self.send(WatchEvent::Synced { revision: 0 }).await
+    }
+
+    /// Reads the keys again about which there are hints, and sends what has changed.
+    async fn read_again(&mut self, live: &Live) -> Result<(), Break> {
+        loop {
+            if self.hints.overflowed() {
+                self.snapshot(live).await?;
+            }
+            let hints = self.hints.next(BATCH);
+            if hints.is_empty() {
+                return Ok(());
+            }
+            let keys: Vec<Key> = hints.iter().map(|(key, _)| key.clone()).collect();
+            let entries = read::read(live, &keys, Part::Whole).await?;
+            for ((key, expired), entry) in hints.into_iter().zip(entries) {
+                match entry {
+                    Ok(Some(entry)) => self.put(entry).await?,
+                    Ok(None) => self.delete(key, expired).await?,
+                    // Something that is no entry, and then no concern of a watcher.
+                    Err(error) if error.kind() == Kind::Corrupt => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+    }
+
+    async fn put_all(&mut self, entries: Vec<Entry>) -> Result<(), Break> {
+        for entry in entries {
+            self.put(entry).await?;
+        }
+        Ok(())
+    }
+
+    async fn put(&mut self, entry: Entry) -> Result<(), Break> {
+        let mut hasher = DefaultHasher::new();
+        (entry.version, &entry.value, &entry.content_type).hash(&mut hasher);
+        if self.sent.is_new(&entry.key, Some(hasher.finish())) {
+            self.revision += 1;
+            let revision = self.revision;
+            self.send(WatchEvent::Put { entry, revision }).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&mut self, key: Key, expired: bool) -> Result<(), Break> {
+        if self.sent.is_new(&key, None) {
+            self.revision += 1;
+            let revision = self.revision;
+            self.send(WatchEvent::Delete { key, expired, revision }).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, event: WatchEvent) -> Result<(), Break> {
+        self.events.send(Ok(event)).await.map_err(|_| Break::Lost)
+    }
+}
+
+fn unsupported() -> Error {
+    Error::unsupported("the Redis server does not report changes")
+        .advice("set `notify-keyspace-events KEA` on the server (Redis 6 or newer)")
+}
+
+/// The keys to read again, each once, in the order of their first notification.
+struct Hints {
+    channel_prefix: String,
+    waiting: Mutex<Waiting>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    order: VecDeque<Key>,
+    /// Whether the last that happened to the key was its expiry.
+    expired: HashMap<Key, bool>,
+    /// Some were missed.
+    overflow: bool,
+}
+
+impl Hints {
+    fn new(database: i64) -> Self {
+        Self { channel_prefix: format!("__keyspace@{database}__:"), waiting: Mutex::default(), arrived: Notify::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a message of the server.
+    fn take_in(&self, push: PushInfo) {
+        let mut data = push.data.into_iter();
+        match push.kind {
+            PushKind::Message => {}
+            PushKind::PMessage => drop(data.next()),
+            _ => return,
+        }
+        let (Some(Value::BulkString(channel)), Some(Value::BulkString(event))) = (data.next(), data.next()) else {
+            return;
+        };
+        let Ok(channel) = std::str::from_utf8(&channel) else { return };
+        let Some(key) = channel.strip_prefix(&self.channel_prefix) else { return };
+        if !key.starts_with(OWN_PREFIX) {
+            self.add(Key::new(key), event == b"expired");
+        }
+    }
+
+    fn add(&self, key: Key, expired: bool) {
+        let mut waiting = self.lock();
+        if waiting.expired.len() >= HINTS {
+            *waiting = Waiting { overflow: true, ..Waiting::default() };
+        } else if waiting.expired.insert(key.clone(), expired).is_none() {
+            waiting.order.push_back(key);
+        }
+        drop(waiting);
+        self.arrived.notify_one();
+    }
+
+    fn next(&self, most: usize) -> Vec<(Key, bool)> {
+        let mut waiting = self.lock();
+        let count = waiting.order.len().min(most);
+        let keys: Vec<Key> = waiting.order.drain(..count).collect();
+        keys.into_iter()
+            .map(|key| {
+                let expired = waiting.expired.remove(&key).unwrap_or_default();
+                (key, expired)
+            })
+            .collect()
+    }
+
+    /// Notes that hints were missed: none of those left is worth more than reading everything.
+    fn overflow(&self) {
+        *self.lock() = Waiting { overflow: true, ..Waiting::default() };
+    }
+
+    fn overflowed(&self) -> bool {
+        self.lock().overflow
+    }
+
+    fn take_overflow(&self) -> bool {
+        std::mem::take(&mut self.lock().overflow)
+    }
+}
+
+/// What was sent last, of the keys that were sent last.
+#[derive(Default)]
+struct Sent {
+    order: VecDeque<Key>,
+    /// A digest of the entry; `None` if it was deleted.
+    last: HashMap<Key, Option<u64>>,
+}
+
+impl Sent {
+    /// Notes what is sent of a key; `false` if it was sent already.
+    fn is_new(&mut self, key: &Key, digest: Option<u64>) -> bool {
+        match self.last.insert(key.clone(), digest) {
+            Some(before) => before != digest,
+            None => {
+                self.order.push_back(key.clone());
+                if self.order.len() > SENT
+                    && let Some(oldest) = self.order.pop_front()
+                {
+                    self.last.remove(&oldest);
+                }
+                true
+            }
+        }
+    }
+}
