@@ -26,7 +26,10 @@ pub mod http;
 pub mod intercept;
 #[cfg(feature = "mock")]
 pub mod mock;
+#[cfg(feature = "grpc-client")]
+pub mod retry;
 pub mod stream;
+#[cfg(feature = "http")]
 pub mod text;
 
 pub use call::{Access, Call, CallInfo, Caller, Cx, Shape, TraceContext};
@@ -44,3 +47,7 @@ pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptor.bin");
 
 /// The HTTP interface as an OpenAPI 3.1 document, in JSON.
 pub const OPENAPI: &str = include_str!("gen/openapi.json");
+/// `google.protobuf.Duration`.
+pub use pbjson_types::Duration;
+/// `google.protobuf.Timestamp`.
+pub use pbjson_types::Timestamp;

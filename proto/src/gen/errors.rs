@@ -45,6 +45,8 @@ pub static REASONS: &[Reason] = &[
     Reason::StateFenceUnsupported,
     Reason::StateTransactionAborted,
     Reason::StateFirstWriteConflict,
+    Reason::ValueContentTypeMismatch,
+    Reason::ValueMalformed,
     Reason::ActuatorNotReady,
     Reason::ConfigUnreadable,
     Reason::ConfigTooLarge,
@@ -104,6 +106,8 @@ impl Reason {
             Self::StateFenceUnsupported => "state.fence_unsupported",
             Self::StateTransactionAborted => "state.transaction_aborted",
             Self::StateFirstWriteConflict => "state.first_write_conflict",
+            Self::ValueContentTypeMismatch => "value.content_type_mismatch",
+            Self::ValueMalformed => "value.malformed",
             Self::ActuatorNotReady => "actuator.not_ready",
             Self::ConfigUnreadable => "config.unreadable",
             Self::ConfigTooLarge => "config.too_large",
@@ -163,6 +167,8 @@ impl Reason {
             Self::StateFenceUnsupported => Category::Unsupported,
             Self::StateTransactionAborted => Category::Conflict,
             Self::StateFirstWriteConflict => Category::Conflict,
+            Self::ValueContentTypeMismatch => Category::Invalid,
+            Self::ValueMalformed => Category::Invalid,
             Self::ActuatorNotReady => Category::Unavailable,
             Self::ConfigUnreadable => Category::Invalid,
             Self::ConfigTooLarge => Category::Invalid,
@@ -222,6 +228,8 @@ impl Reason {
             Self::StateFenceUnsupported => 12,
             Self::StateTransactionAborted => 10,
             Self::StateFirstWriteConflict => 10,
+            Self::ValueContentTypeMismatch => 3,
+            Self::ValueMalformed => 3,
             Self::ActuatorNotReady => 14,
             Self::ConfigUnreadable => 3,
             Self::ConfigTooLarge => 3,
@@ -281,6 +289,8 @@ impl Reason {
             Self::StateFenceUnsupported => 501,
             Self::StateTransactionAborted => 409,
             Self::StateFirstWriteConflict => 412,
+            Self::ValueContentTypeMismatch => 400,
+            Self::ValueMalformed => 400,
             Self::ActuatorNotReady => 503,
             Self::ConfigUnreadable => 400,
             Self::ConfigTooLarge => 400,
@@ -340,6 +350,8 @@ impl Reason {
             Self::StateFenceUnsupported => false,
             Self::StateTransactionAborted => false,
             Self::StateFirstWriteConflict => false,
+            Self::ValueContentTypeMismatch => false,
+            Self::ValueMalformed => false,
             Self::ActuatorNotReady => true,
             Self::ConfigUnreadable => false,
             Self::ConfigTooLarge => false,
@@ -450,6 +462,12 @@ impl Reason {
             }
             Self::StateFirstWriteConflict => {
                 "the entry was saved with first-write-wins: write with its etag, or delete it first"
+            }
+            Self::ValueContentTypeMismatch => {
+                "read it as what its content type says, or as bytes"
+            }
+            Self::ValueMalformed => {
+                "read it as bytes and look at it; when writing, correct the field that the message names"
             }
             Self::ActuatorNotReady => {
                 "`pillion status` shows the cause of each component"
@@ -570,6 +588,12 @@ impl Reason {
             Self::StateFirstWriteConflict => {
                 "A plain write met an entry that is under first-write protection."
             }
+            Self::ValueContentTypeMismatch => {
+                "The value has another content type than the one it is read as."
+            }
+            Self::ValueMalformed => {
+                "The value cannot be written as, or is not, what its content type says."
+            }
             Self::ActuatorNotReady => "At least one component is not usable.",
             Self::ConfigUnreadable => "The configuration file cannot be read.",
             Self::ConfigTooLarge => {
@@ -637,6 +661,8 @@ impl Reason {
             "state.fence_unsupported" => Some(Self::StateFenceUnsupported),
             "state.transaction_aborted" => Some(Self::StateTransactionAborted),
             "state.first_write_conflict" => Some(Self::StateFirstWriteConflict),
+            "value.content_type_mismatch" => Some(Self::ValueContentTypeMismatch),
+            "value.malformed" => Some(Self::ValueMalformed),
             "actuator.not_ready" => Some(Self::ActuatorNotReady),
             "config.unreadable" => Some(Self::ConfigUnreadable),
             "config.too_large" => Some(Self::ConfigTooLarge),

@@ -5,6 +5,8 @@ pub mod errors;
 pub mod messages;
 #[cfg(feature = "grpc-client")]
 pub mod grpc_client;
+#[cfg(feature = "grpc-client")]
+pub mod retry;
 #[cfg(feature = "grpc-server")]
 pub mod grpc_server;
 #[cfg(feature = "http")]

@@ -396,6 +396,10 @@ pub enum Reason {
     StateTransactionAborted = 59,
     /// A plain write met an entry that is under first-write protection.
     StateFirstWriteConflict = 60,
+    /// The value has another content type than the one it is read as.
+    ValueContentTypeMismatch = 70,
+    /// The value cannot be written as, or is not, what its content type says.
+    ValueMalformed = 71,
     /// At least one component is not usable.
     ActuatorNotReady = 80,
     /// The configuration file cannot be read.
@@ -471,6 +475,8 @@ impl Reason {
             Self::StateFenceUnsupported => "REASON_STATE_FENCE_UNSUPPORTED",
             Self::StateTransactionAborted => "REASON_STATE_TRANSACTION_ABORTED",
             Self::StateFirstWriteConflict => "REASON_STATE_FIRST_WRITE_CONFLICT",
+            Self::ValueContentTypeMismatch => "REASON_VALUE_CONTENT_TYPE_MISMATCH",
+            Self::ValueMalformed => "REASON_VALUE_MALFORMED",
             Self::ActuatorNotReady => "REASON_ACTUATOR_NOT_READY",
             Self::ConfigUnreadable => "REASON_CONFIG_UNREADABLE",
             Self::ConfigTooLarge => "REASON_CONFIG_TOO_LARGE",
@@ -532,6 +538,8 @@ impl Reason {
             "REASON_STATE_FENCE_UNSUPPORTED" => Some(Self::StateFenceUnsupported),
             "REASON_STATE_TRANSACTION_ABORTED" => Some(Self::StateTransactionAborted),
             "REASON_STATE_FIRST_WRITE_CONFLICT" => Some(Self::StateFirstWriteConflict),
+            "REASON_VALUE_CONTENT_TYPE_MISMATCH" => Some(Self::ValueContentTypeMismatch),
+            "REASON_VALUE_MALFORMED" => Some(Self::ValueMalformed),
             "REASON_ACTUATOR_NOT_READY" => Some(Self::ActuatorNotReady),
             "REASON_CONFIG_UNREADABLE" => Some(Self::ConfigUnreadable),
             "REASON_CONFIG_TOO_LARGE" => Some(Self::ConfigTooLarge),

@@ -1000,6 +1000,8 @@ impl serde::Serialize for Reason {
             Self::StateFenceUnsupported => "REASON_STATE_FENCE_UNSUPPORTED",
             Self::StateTransactionAborted => "REASON_STATE_TRANSACTION_ABORTED",
             Self::StateFirstWriteConflict => "REASON_STATE_FIRST_WRITE_CONFLICT",
+            Self::ValueContentTypeMismatch => "REASON_VALUE_CONTENT_TYPE_MISMATCH",
+            Self::ValueMalformed => "REASON_VALUE_MALFORMED",
             Self::ActuatorNotReady => "REASON_ACTUATOR_NOT_READY",
             Self::ConfigUnreadable => "REASON_CONFIG_UNREADABLE",
             Self::ConfigTooLarge => "REASON_CONFIG_TOO_LARGE",
@@ -1065,6 +1067,8 @@ impl<'de> serde::Deserialize<'de> for Reason {
             "REASON_STATE_FENCE_UNSUPPORTED",
             "REASON_STATE_TRANSACTION_ABORTED",
             "REASON_STATE_FIRST_WRITE_CONFLICT",
+            "REASON_VALUE_CONTENT_TYPE_MISMATCH",
+            "REASON_VALUE_MALFORMED",
             "REASON_ACTUATOR_NOT_READY",
             "REASON_CONFIG_UNREADABLE",
             "REASON_CONFIG_TOO_LARGE",
@@ -1176,6 +1180,10 @@ impl<'de> serde::Deserialize<'de> for Reason {
                     "REASON_STATE_FIRST_WRITE_CONFLICT" => {
                         Ok(Reason::StateFirstWriteConflict)
                     }
+                    "REASON_VALUE_CONTENT_TYPE_MISMATCH" => {
+                        Ok(Reason::ValueContentTypeMismatch)
+                    }
+                    "REASON_VALUE_MALFORMED" => Ok(Reason::ValueMalformed),
                     "REASON_ACTUATOR_NOT_READY" => Ok(Reason::ActuatorNotReady),
                     "REASON_CONFIG_UNREADABLE" => Ok(Reason::ConfigUnreadable),
                     "REASON_CONFIG_TOO_LARGE" => Ok(Reason::ConfigTooLarge),

@@ -8,7 +8,7 @@ use futures::stream::Stream;
 use tokio::sync::oneshot;
 use tonic::metadata::{MetadataKey, MetadataValue};
 use tonic::transport::Channel;
-use tonic::{Code, Request, Response, Status, Streaming, TimeoutExpired};
+use tonic::{Code, ConnectError, Request, Response, Status, Streaming, TimeoutExpired};
 
 use super::{details, reason_of};
 use crate::call::{CallInfo, Cx};
@@ -213,22 +213,10 @@ fn timed_out(status: &Status) -> bool {
 
 /// The cause, if the request surely did not leave this process.
 fn never_sent(status: &Status) -> Option<String> {
-    use std::io::ErrorKind;
-
-    causes(status)
-        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-        .find(|io| {
-            matches!(
-                io.kind(),
-                ErrorKind::ConnectionRefused
-                    | ErrorKind::NotFound
-                    | ErrorKind::AddrNotAvailable
-                    | ErrorKind::HostUnreachable
-                    | ErrorKind::NetworkUnreachable
-                    | ErrorKind::PermissionDenied
-            )
-        })
-        .map(ToString::to_string)
+    // Whatever kept a connection from being made (refused, timed out, no such socket), a request
+    // that waited for it was not sent. The innermost cause is the one that people can act on.
+    let mut rest = causes(status).skip_while(|cause| !cause.is::<ConnectError>());
+    rest.next().map(|connect| rest.last().unwrap_or(connect).to_string())
 }
 
 fn causes(status: &Status) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {

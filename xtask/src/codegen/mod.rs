@@ -13,6 +13,7 @@ mod http;
 pub mod ir;
 mod messages;
 mod openapi;
+mod retry;
 mod rust;
 
 use std::collections::BTreeMap;
@@ -76,8 +77,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 /// The emitters of the native contract, in no particular order.
-fn emitters() -> [fn(&ir::Contract, &Compiled) -> Result<Files>; 7] {
-    [messages::emit, rust::emit, errors::emit, grpc::emit, http::emit, openapi::emit, docs::emit]
+fn emitters() -> [fn(&ir::Contract, &Compiled) -> Result<Files>; 8] {
+    [messages::emit, rust::emit, errors::emit, grpc::emit, retry::emit, http::emit, openapi::emit, docs::emit]
 }
 
 /// Runs the generator.

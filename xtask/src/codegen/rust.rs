@@ -74,7 +74,8 @@ pub fn types(contract: &Contract, method: &Method) -> Result<Types> {
     Ok(Types { request: wrap(method.uploads(), &input), response: wrap(method.streams(), &output), input, output })
 }
 
-fn signature(contract: &Contract, method: &Method) -> Result<String> {
+/// The head of a trait method.
+pub fn signature(contract: &Contract, method: &Method) -> Result<String> {
     let types = types(contract, method)?;
     let parameter = if method.uploads() { "requests" } else { "request" };
     Ok(format!(
@@ -382,7 +383,7 @@ fn modules(contract: &Contract) -> Result<String> {
     writeln!(code, "pub mod apis;\npub mod errors;\npub mod messages;")?;
     writeln!(
         code,
-        "#[cfg(feature = \"grpc-client\")]\npub mod grpc_client;\n#[cfg(feature = \"grpc-server\")]\npub mod grpc_server;\n#[cfg(feature = \"http\")]\npub mod http_routes;"
+        "#[cfg(feature = \"grpc-client\")]\npub mod grpc_client;\n#[cfg(feature = \"grpc-client\")]\npub mod retry;\n#[cfg(feature = \"grpc-server\")]\npub mod grpc_server;\n#[cfg(feature = \"http\")]\npub mod http_routes;"
     )?;
     for service in &contract.services {
         writeln!(code, "{}pub mod {};", gate(service), service.block)?;
