@@ -33,8 +33,8 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    pub(crate) fn contains(&self, key: &Key) -> bool {
-        if self.exact { key.as_str() == self.prefix } else { key.as_str().starts_with(&self.prefix) }
+    pub(crate) fn contains(&self, key: &str) -> bool {
+        if self.exact { key == self.prefix } else { key.starts_with(&self.prefix) }
     }
 }
 
@@ -136,8 +136,10 @@ impl Hub {
     /// Reports changes that readers of the store can see by now. They may be left out
     /// when nobody watched before the first of them was made.
     pub(crate) fn publish(&self, changes: Vec<Change>, revision: u64) {
-        self.lock().extend(changes, revision);
-        self.latest.send_replace(revision);
+        if *self.latest.borrow() != revision {
+            self.lock().extend(changes, revision);
+            self.latest.send_replace(revision);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Recent> {
@@ -153,7 +155,7 @@ impl Hub {
         let skip = usize::try_from(after.checked_sub(recent.before)?).ok()?;
         let mut through = last.max(after);
         let mut matching = Vec::new();
-        for change in recent.changes.iter().skip(skip).filter(|change| scope.contains(change.key())) {
+        for change in recent.changes.iter().skip(skip).filter(|change| scope.contains(change.key().as_str())) {
             if matching.len() == PAGE {
                 through = change.revision() - 1;
                 break;

@@ -1,6 +1,8 @@
 //! `state.memory` through the interface of a component. What every store must do is in the
 //! conformance suite; here is what only this one promises.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a panic is how a test fails
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +25,7 @@ async fn open(max_bytes: ByteSize) -> Fixture {
     let clock = Arc::new(VirtualClock::default());
     let mut env = OpenEnv::new("state");
     env.clock = clock.clone();
-    let mut config = StateConfig::default();
-    config.max_bytes = max_bytes;
+    let config = StateConfig { max_bytes };
     Fixture { state: State::open(config, env.clone()).await.unwrap(), clock, env }
 }
 

@@ -430,8 +430,9 @@ impl Table {
             return Backlog::Lost;
         }
         let later = (Bound::Excluded(after), Bound::Unbounded);
-        let mut puts = self.revisions.range(later).filter(|(_, key)| scope.contains(key)).peekable();
-        let mut deletes = self.graves.revisions.range(later).filter(|(_, (key, _))| scope.contains(key)).peekable();
+        let mut puts = self.revisions.range(later).filter(|(_, key)| scope.contains(key.as_str())).peekable();
+        let mut deletes =
+            self.graves.revisions.range(later).filter(|(_, (key, _))| scope.contains(key.as_str())).peekable();
         let mut changes = Vec::new();
         loop {
             let put_first = match (puts.peek(), deletes.peek()) {

@@ -1,0 +1,248 @@
+//! Transactions of the one connection that writes, and what becomes of those that fail.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use pillion_spi::error::{Error, Outcome};
+use pillion_spi::state::Trouble;
+use pillion_spi::{Clock, Random, chaos};
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, MAIN_DB, OptionalExtension as _, ffi, params};
+
+use super::op::{Applier, Progress};
+use super::store::Shared;
+use super::{fault, read, schema};
+
+/// How many expired entries are removed in one transaction, and old deletes forgotten.
+const CHUNK: i64 = 1000;
+/// How many deletes are kept for watchers that resume.
+const MAX_GRAVES: i64 = 10_000;
+/// How often the clock is written down, in milliseconds, and only along with other writes.
+const SAVE_CLOCK: i64 = 60_000;
+
+/// A transaction of which nothing was acknowledged.
+pub(super) struct Failure {
+    error: rusqlite::Error,
+    outcome: Outcome,
+}
+
+impl Failure {
+    fn rejected(error: rusqlite::Error) -> Self {
+        Self { error, outcome: Outcome::Rejected }
+    }
+
+    pub(super) fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// The error for one of several callers.
+    pub(super) fn to_error(&self) -> Error {
+        let error = match &self.error {
+            rusqlite::Error::SqliteFailure(code, text) => {
+                fault::translate(rusqlite::Error::SqliteFailure(*code, text.clone()))
+            }
+            other => Error::internal("the state file cannot be written").source(other.to_string()),
+        };
+        match self.outcome {
+            Outcome::Rejected => error,
+            Outcome::Unknown => error.outcome_unknown(),
+        }
+    }
+}
+
+/// The connection that writes, and what is known of the file without asking it.
+pub(super) struct Engine {
+    pub(super) connection: Connection,
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    revision: u64,
+    graves: i64,
+    clock_saved: i64,
+    /// A commit failed in a way that may have left it in the log: nothing is written before the
+    /// log was emptied.
+    in_doubt: bool,
+}
+
+impl Engine {
+    pub(super) fn new(
+        connection: Connection,
+        shared: Arc<Shared>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> rusqlite::Result<Self> {
+        let clock_saved = shared.clock.now();
+        let mut engine =
+            Self { connection, shared, clock, random, revision: 0, graves: 0, clock_saved, in_doubt: false };
+        engine.count()?;
+        Ok(engine)
+    }
+
+    fn count(&mut self) -> rusqlite::Result<()> {
+        self.revision = read::last_revision(&self.connection)?;
+        self.graves = self.connection.query_row("SELECT count(*) FROM state WHERE gone <> 0", [], |row| row.get(0))?;
+        Ok(())
+    }
+
+    /// Runs `body` in a transaction. When this returns, the transaction is synced and the watchers
+    /// know of it, or the failure says what is known.
+    pub(super) fn transaction<T>(
+        &mut self,
+        body: impl FnOnce(&mut Applier<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, Failure> {
+        let result = self.try_transaction(body);
+        if let Err(failure) = &result {
+            self.report(&failure.error);
+        }
+        result
+    }
+
+    fn try_transaction<T>(&mut self, body: impl FnOnce(&mut Applier<'_>) -> rusqlite::Result<T>) -> Result<T, Failure> {
+        if self.in_doubt {
+            self.recover().map_err(Failure::rejected)?;
+        }
+        self.run("BEGIN IMMEDIATE").map_err(Failure::rejected)?;
+        let mut progress = Progress {
+            revision: self.revision,
+            graves: self.graves,
+            earliest: i64::MAX,
+            changes: self.shared.hub.is_watched().then(Vec::new),
+        };
+        let now = self.shared.clock.now();
+        let save_clock = now - self.clock_saved >= SAVE_CLOCK;
+        let mut applier = Applier {
+            connection: &self.connection,
+            clock: &self.shared.clock,
+            random: &self.random,
+            now,
+            progress: &mut progress,
+        };
+        let done = body(&mut applier).and_then(|value| {
+            let (graves, added) = (applier.progress.graves, applier.progress.graves - self.graves);
+            if graves >= MAX_GRAVES + CHUNK {
+                // In proportion to the transaction: it is not held up, and they cannot pile up.
+                applier.forget((graves - MAX_GRAVES).min(CHUNK.max(2 * added)))?;
+            }
+            if save_clock && applier.progress.revision > self.revision {
+                self.shared.clock.save(&self.connection)?;
+            }
+            Ok(value)
+        });
+        let value = match done {
+            Ok(value) => value,
+            Err(error) => {
+                self.roll_back();
+                return Err(Failure::rejected(error));
+            }
+        };
+        chaos::fires("local.before_commit");
+        if let Err(error) = self.commit() {
+            return Err(self.settle(error));
+        }
+        chaos::fires("local.after_commit");
+        if progress.revision > self.revision {
+            *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            if save_clock {
+                self.clock_saved = now;
+            }
+        }
+        self.revision = progress.revision;
+        self.graves = progress.graves;
+        self.shared.hub.publish(progress.changes.unwrap_or_default(), progress.revision);
+        if self.shared.earliest.fetch_min(progress.earliest, Ordering::AcqRel) > progress.earliest {
+            self.shared.earlier.notify_one();
+        }
+        Ok(value)
+    }
+
+    fn run(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute([]).map(drop)
+    }
+
+    fn commit(&self) -> rusqlite::Result<()> {
+        if chaos::fires("local.sync_fails") {
+            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None));
+        }
+        self.run("COMMIT")
+    }
+
+    fn roll_back(&mut self) {
+        // Some errors have rolled back already.
+        if !self.connection.is_autocommit() && self.run("ROLLBACK").is_err() {
+            self.in_doubt = true;
+        }
+    }
+
+    /// After a commit that failed: makes sure that it has had no effect and never will, or says that
+    /// this is not known. Readers do not see it, but its pages may stand complete in the log, and the
+    /// next process to open the file would take them for committed.
+    fn settle(&mut self, error: rusqlite::Error) -> Failure {
+        self.roll_back();
+        if fault::is_incomplete(&error) && !self.in_doubt {
+            return Failure::rejected(error);
+        }
+        self.in_doubt = true;
+        match self.recover() {
+            Ok(()) => Failure::rejected(error),
+            Err(_) => Failure { error, outcome: Outcome::Unknown },
+        }
+    }
+
+    /// Empties the log: what was acknowledged moves to the file and is synced there; what was not is
+    /// gone. A new connection, because the old one has seen a sync fail.
+    fn recover(&mut self) -> rusqlite::Result<()> {
+        if chaos::fires("local.recovery_fails") {
+            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None));
+        }
+        self.connection = schema::reopen(&self.shared.path)?;
+        self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)?;
+        self.count()?;
+        self.in_doubt = false;
+        Ok(())
+    }
+
+    /// Removes some of what has expired and finds out when the next is due.
+    pub(super) fn expire(&mut self) -> Result<(), Failure> {
+        self.transaction(|applier| {
+            applier.expire(CHUNK)?;
+            applier
+                .connection
+                .prepare_cached("DELETE FROM call WHERE id IN (SELECT id FROM call WHERE until <= ?1 LIMIT ?2)")?
+                .execute(params![applier.now, CHUNK])?;
+            Ok(())
+        })?;
+        let first = |sql| {
+            let first: Option<i64> = self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
+            Ok(first.unwrap_or(i64::MAX))
+        };
+        let entry = first("SELECT expires FROM state WHERE expires IS NOT NULL ORDER BY expires LIMIT 1");
+        let call = first("SELECT until FROM call ORDER BY until LIMIT 1");
+        let next = entry.and_then(|entry| Ok(call?.min(entry))).map_err(Failure::rejected)?;
+        self.shared.earliest.store(next, Ordering::Release);
+        Ok(())
+    }
+
+    /// Remembers why the file cannot be written, for those who ask.
+    pub(super) fn report(&self, error: &rusqlite::Error) {
+        let mut trouble = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *trouble {
+            Some(trouble) => trouble.cause = error.to_string(),
+            None => {
+                tracing::warn!(path = %self.shared.path.display(), %error, "the state file cannot be written");
+                *trouble = Some(Trouble { cause: error.to_string(), since: self.clock.wall() });
+            }
+        }
+    }
+
+    /// Writes down the clock and closes the file.
+    pub(super) fn close(self) {
+        let path: &Path = &self.shared.path;
+        if let Err(error) = self.shared.clock.save(&self.connection) {
+            tracing::warn!(path = %path.display(), %error, "the clock of the state file was not saved");
+        }
+        if let Err((_, error)) = self.connection.close() {
+            tracing::warn!(path = %path.display(), %error, "the state file was not closed cleanly");
+        }
+    }
+}
