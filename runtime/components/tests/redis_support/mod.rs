@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+pub(crate) mod network;
+
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -53,6 +55,13 @@ impl Server {
             std::thread::sleep(Duration::from_millis(10));
         }
         panic!("redis-server did not start");
+    }
+
+    /// Starts it again, with further arguments.
+    pub(crate) fn restart_with(&mut self, arguments: &[&str]) {
+        self.kill();
+        self.arguments.extend(arguments.iter().map(|argument| argument.to_string()));
+        self.resume_from_disk();
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
