@@ -104,6 +104,11 @@ impl Error {
         self
     }
 
+    /// The error that caused this one, on its own.
+    pub fn into_source(self) -> Option<Box<dyn std::error::Error + Send + Sync>> {
+        self.source
+    }
+
     /// What kind of failure it was.
     pub fn kind(&self) -> Kind {
         self.kind
