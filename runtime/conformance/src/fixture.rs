@@ -34,6 +34,11 @@ pub trait Fixture: Send + Sync {
     /// Whether entries expire by the clock the store is given, not by one of the backend.
     fn injected_time(&self) -> bool;
 
+    /// Whether two stores can be open on one place at once.
+    fn shared_place(&self) -> bool {
+        false
+    }
+
     /// What a program that runs one case of ours needs in its environment to use the same backend.
     async fn environment(&self) -> Result<Vec<(String, String)>> {
         Ok(Vec::new())
@@ -189,6 +194,10 @@ impl Fixture for Redis {
 
     fn injected_time(&self) -> bool {
         false
+    }
+
+    fn shared_place(&self) -> bool {
+        true
     }
 
     async fn environment(&self) -> Result<Vec<(String, String)>> {

@@ -2,12 +2,19 @@
 //!
 //! [`suite`] holds the cases; [`component`] runs them on every registered type that has a
 //! [`fixture`]. [`server`] starts the real backends, [`proxy`] puts a faulty network in front of
-//! them, and [`history`], [`linearizability`], [`audit`] and [`bank`] judge what was recorded.
+//! them, and [`history`], [`linearizability`], [`register`], [`audit`] and [`bank`] judge what was
+//! recorded.
 
+pub mod audit;
+pub mod bank;
+pub mod cancel;
 pub mod component;
 pub mod env;
 pub mod fixture;
+pub mod history;
+pub mod linearizability;
 pub mod op;
+pub mod register;
 pub mod report;
 pub mod seed;
 pub mod server;

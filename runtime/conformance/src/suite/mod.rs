@@ -68,6 +68,8 @@ pub enum Need {
     Idempotency,
     /// Acknowledged writes outlive the process.
     Durable,
+    /// Two stores can be open on one place at once.
+    SharedPlace,
     /// The opposite of another need.
     Not(&'static Need),
 }
@@ -93,6 +95,7 @@ impl Need {
             Self::StrongReads => caps.strong_reads,
             Self::Idempotency => caps.idempotency.is_some(),
             Self::Durable => caps.durability.local > LocalDurability::Memory,
+            Self::SharedPlace => subject.fixture.shared_place(),
             Self::Not(need) => !need.met(subject, caps),
         }
     }

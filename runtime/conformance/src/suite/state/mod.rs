@@ -1,10 +1,14 @@
 //! What a state store must do.
 
 mod batch;
+mod cancel;
+mod concurrency;
 mod condition;
 mod expiry;
+mod scan;
 mod single;
 mod transaction;
+mod watch;
 
 use super::Suite;
 
@@ -15,4 +19,8 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "batch", cases: batch::CASES },
     Suite { name: "transaction", cases: transaction::CASES },
     Suite { name: "expiry", cases: expiry::CASES },
+    Suite { name: "scan", cases: scan::CASES },
+    Suite { name: "watch", cases: watch::CASES },
+    Suite { name: "concurrency", cases: concurrency::CASES },
+    Suite { name: "cancel", cases: cancel::CASES },
 ];
