@@ -2,6 +2,7 @@
 //! be blind. `cargo test --features redis,chaos`.
 
 #![cfg(all(feature = "redis", feature = "chaos"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod redis_support;
 

@@ -1,6 +1,7 @@
 //! What `state.redis` promises of an acknowledged write, under the settings of a real server.
 
 #![cfg(feature = "redis")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod redis_support;
 

@@ -1,6 +1,7 @@
 //! What `state.redis` does when the server, or the way to it, is not well.
 
 #![cfg(feature = "redis")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod redis_support;
 
@@ -456,7 +457,7 @@ fn settings_that_cannot_work_are_refused() {
         json!({"url": "redis://h", "unknown": 1}),
         json!({"url": "redis://h", "connect_timeout": 5}),
     ] {
-        let error = serde_json::from_value::<pillion_components::redis::Config>(settings.clone()).unwrap_err();
+        let error = serde_json::from_value::<pillion_components::redis::StateConfig>(settings.clone()).unwrap_err();
         assert!(!error.to_string().contains("s3cret"), "{error}");
     }
     let secret = config(json!({"url": "redis://u:s3cret@h:1/2"}));

@@ -1,6 +1,7 @@
 //! What `state.redis` stores and answers, on a real server.
 
 #![cfg(feature = "redis")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod redis_support;
 

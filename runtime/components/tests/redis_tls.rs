@@ -1,6 +1,7 @@
 //! Over TLS, with certificates made for the occasion; and over a Unix socket.
 
 #![cfg(feature = "redis")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod redis_support;
 

@@ -1,6 +1,7 @@
 //! Watching what happens in a real server, whoever does it.
 
 #![cfg(feature = "redis")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod redis_support;
 

@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer};
 /// GET the durability class can be verified, and with PSUBSCRIBE changes can be watched.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub struct StateConfig {
     /// Where the server is: `redis://host:port/db`, `rediss://host:port/db` for TLS, or
     /// `unix:///path/to/socket?db=0`. Port 6379 and database 0 unless it says otherwise. It may
     /// carry `user:password@`; `username` and `password` are the better place.
@@ -140,7 +140,7 @@ pub(super) struct Target {
     pub(super) login: RedisConnectionInfo,
 }
 
-impl Config {
+impl StateConfig {
     pub(super) fn target(&self) -> Result<Target> {
         let mut login = self.url.0.redis_settings().clone();
         if self.password.is_some() && login.password().is_some() {

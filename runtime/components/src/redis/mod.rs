@@ -14,5 +14,5 @@ mod tls;
 mod watch;
 mod write;
 
-pub use config::{Config, Tls, Url};
+pub use config::{StateConfig, Tls, Url};
 pub use state::State;

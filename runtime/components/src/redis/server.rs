@@ -8,7 +8,7 @@ use pillion_spi::{Error, OpenEnv, Result};
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, ProtocolVersion};
 
-use super::config::{Config, Target};
+use super::config::{StateConfig, Target};
 use super::link::Live;
 use super::probe::{Facts, probe};
 use super::{error, tls};
@@ -38,7 +38,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Checks the settings and connects once, to learn what the server can do.
-    pub(super) async fn open(config: &Config, env: OpenEnv) -> Result<Self> {
+    pub(super) async fn open(config: &StateConfig, env: OpenEnv) -> Result<Self> {
         let target = config.target()?;
         let tls = match &target.tls_name {
             Some(name) => Some(tls::Client::new(&config.tls, &env.base_dir, name)?),

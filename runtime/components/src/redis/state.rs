@@ -12,7 +12,7 @@ use pillion_spi::state::{
 use pillion_spi::worker::PerWorker;
 use pillion_spi::{Component, OpenEnv, Result};
 
-use super::config::Config;
+use super::config::StateConfig;
 use super::error::Fault;
 use super::layout;
 use super::link::{Link, Live};
@@ -28,7 +28,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const MAX_KEY: usize = 64 << 10;
 const MAX_OPS: usize = 1000;
 
-/// State in Redis: see [`Config`].
+/// State in Redis: see [`StateConfig`].
 pub struct State {
     server: Arc<Server>,
     links: PerWorker<Arc<Link>>,
@@ -40,9 +40,9 @@ pub struct State {
 impl Component for State {
     const TYPE: &'static str = "state.redis";
 
-    type Config = Config;
+    type Config = StateConfig;
 
-    async fn open(config: Config, env: OpenEnv) -> Result<Self> {
+    async fn open(config: StateConfig, env: OpenEnv) -> Result<Self> {
         let workers = env.workers;
         let server = Arc::new(Server::open(&config, env).await?);
         Ok(Self { server, links: PerWorker::new(workers), strong_links: PerWorker::new(workers) })

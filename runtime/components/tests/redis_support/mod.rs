@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use pillion_components::redis::{Config, State};
+use pillion_components::redis::{State, StateConfig};
 use pillion_spi::state::{
     Action, Applied, ApplyOptions, Condition, Entry, Expiry, Key, Op, OpOutcome, ReadOptions, StateStore, Version,
 };
@@ -111,7 +111,7 @@ impl Drop for Server {
     }
 }
 
-pub(crate) fn config(settings: serde_json::Value) -> Config {
+pub(crate) fn config(settings: serde_json::Value) -> StateConfig {
     serde_json::from_value(settings).unwrap()
 }
 
