@@ -5,6 +5,10 @@ mod cancel;
 mod concurrency;
 mod condition;
 mod expiry;
+mod honesty;
+mod idempotency;
+mod lifecycle;
+mod limit;
 mod scan;
 mod single;
 mod transaction;
@@ -23,4 +27,8 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "watch", cases: watch::CASES },
     Suite { name: "concurrency", cases: concurrency::CASES },
     Suite { name: "cancel", cases: cancel::CASES },
+    Suite { name: "idempotency", cases: idempotency::CASES },
+    Suite { name: "limit", cases: limit::CASES },
+    Suite { name: "honesty", cases: honesty::CASES },
+    Suite { name: "lifecycle", cases: lifecycle::CASES },
 ];
