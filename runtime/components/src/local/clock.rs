@@ -1,7 +1,7 @@
 //! The time by which entries expire.
 //!
 //! Neither clock of the machine will do alone: wall-clock time jumps, and the time since boot begins
-//! anew with each boot. So the file has its own time, milliseconds that only count forward. While
+//! anew with each boot. So the file has its own time, nanoseconds that only count forward. While
 //! the machine runs, whether this process does or not, they go with the time since boot, suspend
 //! included, and the wall clock is not looked at. Only over a reboot there is nothing else to ask:
 //! then it counts if it moved forward, by no more than [`LONGEST_OFF`]. Otherwise no time has passed:
@@ -14,13 +14,13 @@ use pillion_spi::Clock;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// How long a machine may have been off to be believed.
-const LONGEST_OFF: i64 = 400 * 86_400_000;
+const LONGEST_OFF: i64 = 400 * 86_400_000_000_000;
 
 /// The clock of a file.
 #[derive(Clone, Debug)]
 pub(super) struct LogicalClock {
     clock: Arc<dyn Clock>,
-    /// Logical milliseconds at boot; negative when the file is younger than that.
+    /// Logical time at boot; negative when the file is younger than that.
     offset: i64,
     boot_id: Option<Arc<str>>,
 }
@@ -34,26 +34,24 @@ impl LogicalClock {
             })
             .optional()?;
         let boot_id = boot_id();
-        let (boottime, wall) = (millis(clock.boottime()), wall(&*clock));
+        let (boottime, wall) = (nanos(clock.boottime()), wall(&*clock));
         let logical = saved.map_or(0, |saved| saved.now(boot_id.as_deref(), boottime, wall));
         Ok(Self { clock, offset: logical - boottime, boot_id })
     }
 
-    /// Logical milliseconds.
+    /// Logical time, in nanoseconds.
     pub(super) fn now(&self) -> i64 {
-        millis(self.clock.boottime()) + self.offset
+        nanos(self.clock.boottime()) + self.offset
     }
 
     /// The same as a duration.
     pub(super) fn elapsed(&self) -> Duration {
-        Duration::from_millis(self.now().unsigned_abs())
+        Duration::from_nanos(self.now().unsigned_abs())
     }
 
-    /// The logical time at which `time` has passed. Never early: part of a millisecond counts whole.
+    /// The logical time at which `time` has passed.
     pub(super) fn after(&self, time: Duration) -> i64 {
-        let due = self.clock.boottime().saturating_add(time);
-        let part = i64::from(due.subsec_nanos() % 1_000_000 != 0);
-        millis(due).saturating_add(part).saturating_add(self.offset)
+        self.now().saturating_add(nanos(time))
     }
 
     /// Completes when `duration` has passed.
@@ -63,7 +61,7 @@ impl LogicalClock {
 
     /// Writes down where the clock stands, for the next boot.
     pub(super) fn save(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let boottime = millis(self.clock.boottime());
+        let boottime = nanos(self.clock.boottime());
         connection
             .prepare_cached("UPDATE meta SET logical = ?1, boot_id = ?2, boottime = ?3, wall = ?4")?
             .execute(params![boottime + self.offset, self.boot_id.as_deref(), boottime, wall(&*self.clock)])?;
@@ -90,12 +88,12 @@ impl Saved {
     }
 }
 
-fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+fn nanos(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
 
 fn wall(clock: &dyn Clock) -> i64 {
-    clock.wall().duration_since(UNIX_EPOCH).map_or(0, millis)
+    clock.wall().duration_since(UNIX_EPOCH).map_or(0, nanos)
 }
 
 /// What tells this boot of the machine from others, where the system says it.
@@ -107,7 +105,7 @@ fn boot_id() -> Option<Arc<str>> {
 mod tests {
     use super::*;
 
-    const DAY: i64 = 86_400_000;
+    const DAY: i64 = 86_400_000_000_000;
 
     fn saved() -> Saved {
         Saved { logical: 1_000, boot_id: Some("boot".into()), boottime: 50 * DAY, wall: 20_000 * DAY }

@@ -18,8 +18,8 @@ use super::{fault, read, schema};
 const CHUNK: i64 = 1000;
 /// How many deletes are kept for watchers that resume.
 const MAX_GRAVES: i64 = 10_000;
-/// How often the clock is written down, in milliseconds, and only along with other writes.
-const SAVE_CLOCK: i64 = 60_000;
+/// How often the clock is written down, in nanoseconds, and only along with other writes: a minute.
+const SAVE_CLOCK: i64 = 60_000_000_000;
 
 /// A transaction of which nothing was acknowledged.
 pub(super) struct Failure {
@@ -136,12 +136,14 @@ impl Engine {
                 return Err(Failure::rejected(error));
             }
         };
+        // Switched to `abort`, they end the process here.
         chaos::fires("local.before_commit");
-        if let Err(error) = self.commit() {
-            return Err(self.settle(error));
+        let wrote = progress.revision > self.revision;
+        if let Err(error) = self.commit(wrote) {
+            self.settle(error, progress.revision)?;
         }
         chaos::fires("local.after_commit");
-        if progress.revision > self.revision {
+        if wrote {
             *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
             if save_clock {
                 self.clock_saved = now;
@@ -160,11 +162,15 @@ impl Engine {
         self.connection.prepare_cached(sql)?.execute([]).map(drop)
     }
 
-    fn commit(&self) -> rusqlite::Result<()> {
-        if chaos::fires("local.sync_fails") {
-            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None));
+    fn commit(&self, wrote: bool) -> rusqlite::Result<()> {
+        if wrote && chaos::fires("local.sync_fails") {
+            return Err(sync_failed());
         }
-        self.run("COMMIT")
+        self.run("COMMIT")?;
+        if wrote && chaos::fires("local.sync_fails_late") {
+            return Err(sync_failed());
+        }
+        Ok(())
     }
 
     fn roll_back(&mut self) {
@@ -174,18 +180,26 @@ impl Engine {
         }
     }
 
-    /// After a commit that failed: makes sure that it has had no effect and never will, or says that
-    /// this is not known. Readers do not see it, but its pages may stand complete in the log, and the
-    /// next process to open the file would take them for committed.
-    fn settle(&mut self, error: rusqlite::Error) -> Failure {
+    /// After a commit that failed: finds out whether the transaction that ends with `revision` took
+    /// effect, and makes sure that it stays so. Even where readers do not see it, its pages may stand
+    /// complete in the log, and the next process to open the file would take them for committed.
+    fn settle(&mut self, error: rusqlite::Error, revision: u64) -> Result<(), Failure> {
+        let before = self.revision;
         self.roll_back();
-        if fault::is_incomplete(&error) && !self.in_doubt {
-            return Failure::rejected(error);
+        if !fault::is_incomplete(&error) {
+            self.in_doubt = true;
         }
-        self.in_doubt = true;
-        match self.recover() {
-            Ok(()) => Failure::rejected(error),
-            Err(_) => Failure { error, outcome: Outcome::Unknown },
+        let last = match self.in_doubt {
+            true => self.recover().map(|()| self.revision),
+            false => read::last_revision(&self.connection),
+        };
+        match last {
+            Ok(last) if last == revision && last > before => Ok(()),
+            Ok(_) => Err(Failure::rejected(error)),
+            Err(_) => {
+                self.in_doubt = true;
+                Err(Failure { error, outcome: Outcome::Unknown })
+            }
         }
     }
 
@@ -193,7 +207,7 @@ impl Engine {
     /// gone. A new connection, because the old one has seen a sync fail.
     fn recover(&mut self) -> rusqlite::Result<()> {
         if chaos::fires("local.recovery_fails") {
-            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None));
+            return Err(sync_failed());
         }
         self.connection = schema::reopen(&self.shared.path)?;
         self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)?;
@@ -245,4 +259,8 @@ impl Engine {
             tracing::warn!(path = %path.display(), %error, "the state file was not closed cleanly");
         }
     }
+}
+
+fn sync_failed() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None)
 }

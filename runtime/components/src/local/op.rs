@@ -246,7 +246,7 @@ pub(super) fn version(row: &Row<'_>, index: usize) -> rusqlite::Result<Version> 
 
 /// A logical time as a duration.
 pub(super) fn deadline(expires: i64) -> std::time::Duration {
-    std::time::Duration::from_millis(u64::try_from(expires).unwrap_or(0))
+    std::time::Duration::from_nanos(u64::try_from(expires).unwrap_or(0))
 }
 
 /// Whether a delete is one by expiry.

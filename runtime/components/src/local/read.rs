@@ -322,7 +322,7 @@ fn entry(row: &Row<'_>, now: i64) -> rusqlite::Result<Entry> {
         version: op::version(row, 1)?,
         expires_in: row
             .get::<_, Option<i64>>(3)?
-            .map(|expires| Duration::from_millis(u64::try_from(expires - now).unwrap_or(0))),
+            .map(|expires| Duration::from_nanos(u64::try_from(expires - now).unwrap_or(0))),
         content_type: row.get(4)?,
         value: row.get_ref(5)?.as_bytes_or_null()?.map_or_else(Bytes::new, Bytes::copy_from_slice),
     })

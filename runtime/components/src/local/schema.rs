@@ -46,7 +46,7 @@ CREATE INDEX state_gone ON state (revision) WHERE gone <> 0;
 
 /// `call`: what calls with an idempotency key were answered, until the logical time `until`.
 /// `meta`: one row. `forgotten` is the last revision whose delete may no longer be known; the rest
-/// is the logical clock.
+/// is the logical clock. Times are in nanoseconds.
 const REST: &str = "
 CREATE TABLE call (
     id TEXT PRIMARY KEY,
@@ -181,10 +181,10 @@ fn migrate(
 fn from_version_1(transaction: &Transaction<'_>, clock: &dyn Clock) -> rusqlite::Result<()> {
     let wall = clock.wall().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
     transaction.execute_batch(&format!("ALTER TABLE state RENAME TO state_1;{STATE}{REST}"))?;
-    // The logical clock begins at 0. What has expired becomes an entry that is removed at once.
+    // The logical clock begins at 0 and counts nanoseconds. What has expired becomes an entry that is removed at once.
     transaction.execute(
         "INSERT INTO state (revision, key, counter, generation, expires, content_type, value)
-         SELECT row_number() OVER (ORDER BY key), key, counter, generation, max(expires - ?1, 0), content_type, value
+         SELECT row_number() OVER (ORDER BY key), key, counter, generation, max(expires - ?1, 0) * 1000000, content_type, value
          FROM state_1",
         params![i64::try_from(wall).unwrap_or(i64::MAX)],
     )?;

@@ -36,7 +36,7 @@ pub(super) struct Shared {
     pub(super) path: PathBuf,
     pub(super) clock: LogicalClock,
     pub(super) hub: Hub,
-    /// When the next entry expires, in logical milliseconds.
+    /// When the next entry expires, in logical time.
     pub(super) earliest: AtomicI64,
     /// `earliest` came nearer.
     pub(super) earlier: Notify,
@@ -77,12 +77,12 @@ impl Store {
         let lock = Lock::take(dir)?;
         let path = dir.join(schema::FILE);
         let connection = schema::open(&path, &*env.clock, &env.random)?;
-        let resume = || -> rusqlite::Result<_> {
-            let clock = LogicalClock::resume(env.clock.clone(), &connection)?;
-            clock.save(&connection)?;
-            Ok((clock, read::last_revision(&connection)?))
-        };
-        let (clock, revision) = resume().map_err(fault::translate)?;
+        let clock = LogicalClock::resume(env.clock.clone(), &connection).map_err(fault::translate)?;
+        if let Err(error) = clock.save(&connection) {
+            // The disk may be full. Entries can still be read, and expiry needs it only after a reboot.
+            tracing::warn!(path = %path.display(), %error, "the clock of the state file was not saved");
+        }
+        let revision = read::last_revision(&connection).map_err(fault::translate)?;
         let shared = Arc::new(Shared {
             path: path.clone(),
             clock,
@@ -190,7 +190,7 @@ async fn keep_expiring(shared: Arc<Shared>, jobs: mpsc::WeakSender<Job>) {
     loop {
         let wait = shared.earliest.load(Ordering::Acquire).saturating_sub(shared.clock.now());
         if wait > 0 {
-            let wait = Duration::from_millis(wait.unsigned_abs()).min(LONGEST_SLEEP);
+            let wait = Duration::from_nanos(wait.unsigned_abs()).min(LONGEST_SLEEP);
             tokio::select! {
                 () = shared.clock.sleep(wait) => {}
                 () = shared.earlier.notified() => {}
