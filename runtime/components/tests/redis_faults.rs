@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pillion_components::redis::State;
-use pillion_spi::state::{ApplyOptions, Condition, Op, StateStore};
+use pillion_spi::state::{ApplyOptions, Condition, Expiry, Op, StateStore};
 use pillion_spi::{Clock, Component, Error, Kind, OpenEnv, Outcome, VirtualClock, worker};
-use redis_support::network::Holes;
-use redis_support::{Fate, Server, apply, config, free_port, put, read, try_read, until, written};
+use redis_support::network::{Holes, Slow};
+use redis_support::{
+    Fate, Server, apply, config, free_port, put, put_expiring, read, transact, try_read, until, written,
+};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -351,6 +353,42 @@ async fn a_user_who_may_not_is_told_so() {
     assert_eq!(error.kind(), Kind::Denied, "{error}");
     let error = try_apply(&store, blind_put("mine:k")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Denied, "{error}");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_transaction_of_a_user_who_may_do_a_part_of_it_does_nothing() {
+    let server = Server::start(&[]);
+    let _: () = redis::cmd("ACL")
+        .arg(&["SETUSER", "narrow", "on", ">secret", "~*", "+@all", "-pexpire"])
+        .query(&mut server.client())
+        .unwrap();
+    let store =
+        server.open_with(json!({"username": "narrow", "password": "secret"}), OpenEnv::new("test")).await.unwrap();
+    let hour = Expiry::After(Duration::from_secs(3600));
+    let ops = vec![blind_put("a"), put_expiring("b", "v", Condition::None, hour), blind_put("c")];
+    assert_eq!(transact(&store, ops).await, [Fate::Aborted, Fate::Failed(Kind::Denied), Fate::Aborted]);
+    assert_eq!(read(&store, "a").await, None);
+    assert_eq!(read(&store, "b").await, None);
+    let ops = vec![blind_put("a"), blind_put("c")];
+    assert!(transact(&store, ops).await.iter().all(|fate| matches!(fate, Fate::Applied(..))));
+    // Alone it stops half-way, and says that it may have.
+    let error = try_apply(&store, put_expiring("b", "v", Condition::None, hour)).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (Kind::Denied, Outcome::Unknown));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_large_value_on_a_slow_way_is_not_silence() {
+    let server = Server::start(&[]);
+    let slow = Arc::new(Slow);
+    let mut env = OpenEnv::new("test");
+    env.network = slow;
+    let store = server.open_with(json!({"response_timeout": "200ms"}), env).await.unwrap();
+    // At 10 MiB a second, several times the response timeout each way.
+    let value = vec![7; 16 << 20];
+    written(&store, put("k", value.clone(), Condition::None)).await;
+    assert!(read(&store, "k").await.unwrap().value == value);
     store.close().await;
 }
 

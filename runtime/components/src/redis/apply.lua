@@ -16,6 +16,7 @@
 --       D <existed>             deleted
 --       C [<version found>]     conflict
 --       X                       not tried
+--       N                       the user may not do all that this write takes
 --       T <type>                the key holds something that is no entry
 --       V                       its version cannot be counted on
 local EXACT = 9007199254740992 -- from here on a Lua number skips integers
@@ -134,13 +135,30 @@ local function perform(key, at, entry)
   return 'A ' .. text .. ' ' .. existed
 end
 
+-- Whether the user may run every command that `perform` takes (known since Redis 7). What it may
+-- not would stop a group in its middle.
+local may = redis.acl_check_cmd
+local function permitted(key, expiry)
+  if not may then
+    return true
+  elseif expiry == 'd' then
+    return may('DEL', key)
+  end
+  return may('DEL', key) and may('HSET', key, 'data', '') and may('HINCRBY', key, 'version', 1)
+    and (expiry == 'k' or may('PERSIST', key)) and (expiry == 'n' or may('PEXPIRE', key, 1))
+end
+
 local lines = {}
 if all and count > 1 then
   local entries = {}
   local refused = false
   for i = 1, count do
     local entry, trouble = look(KEYS[i])
-    local line = refusal(3 + (i - 1) * WIDTH, entry, trouble)
+    local at = 3 + (i - 1) * WIDTH
+    local line = refusal(at, entry, trouble)
+    if not line and not permitted(KEYS[i], ARGV[at + 2]) then
+      line = 'N'
+    end
     refused = refused or line
     entries[i] = entry
     lines[i] = line or 'X'

@@ -4,6 +4,7 @@ mod config;
 mod error;
 mod layout;
 mod link;
+mod live;
 mod probe;
 mod read;
 mod scan;

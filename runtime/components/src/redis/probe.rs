@@ -4,7 +4,7 @@ use pillion_spi::{Durability, Error, Kind, LocalDurability, Replication, Result}
 use redis::{Pipeline, Value};
 
 use super::error::{Fault, refused};
-use super::link::Live;
+use super::live::Live;
 use super::script;
 
 /// What was found.

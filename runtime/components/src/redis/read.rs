@@ -6,7 +6,7 @@ use redis::{Cmd, Pipeline, Value};
 
 use super::error::{Fault, unexpected};
 use super::layout::{self, Found};
-use super::link::Live;
+use super::live::Live;
 
 /// What of the entries is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]

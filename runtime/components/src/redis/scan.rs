@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use pillion_spi::state::{Page, Scan};
 use pillion_spi::{Error, Result};
 
-use super::link::Live;
+use super::live::Live;
 use super::read::{self, Part};
 
 /// The least and most keys that the server is asked to look at in one step. The least makes a

@@ -136,6 +136,9 @@ fn outcome(line: &str) -> Option<OpOutcome> {
             Error::new(Kind::Corrupt, format!("the key holds a Redis {}, which is no entry", words.next()?))
                 .advice("another program uses this key; choose another key or database"),
         ),
+        "N" => OpOutcome::Failed(
+            Error::new(Kind::Denied, "the Redis user may not do all that this write takes").advice("extend its ACL"),
+        ),
         "V" => {
             OpOutcome::Failed(Error::new(Kind::Corrupt, "the stored version is not a number that can be counted on"))
         }

@@ -4,12 +4,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use pillion_spi::network::Connection;
 use pillion_spi::{Error, OpenEnv, Result};
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, ProtocolVersion};
 
 use super::config::{StateConfig, Target};
-use super::link::Live;
+use super::live::{Live, Meter, Metered};
 use super::probe::{Facts, probe};
 use super::{error, tls};
 
@@ -80,8 +81,10 @@ impl Server {
     async fn dial(&self, inbox: Option<Inbox>) -> Result<(Live, Driver)> {
         let endpoint = &self.target.endpoint;
         let stream = self.env.network.connect(endpoint).await;
-        let mut stream =
+        let stream =
             stream.map_err(|error| Error::unavailable(format!("cannot connect to {}", self.name())).source(error))?;
+        let meter = Arc::new(Meter::default());
+        let mut stream: Box<dyn Connection> = Box::new(Metered::new(stream, meter.clone()));
         if let Some(tls) = &self.tls {
             stream = tls.connect(stream).await?;
         }
@@ -98,7 +101,7 @@ impl Server {
         let (connection, driver) = MultiplexedConnection::new_with_config(&login, stream, config)
             .await
             .map_err(|error| error::setup(error, &self.name()))?;
-        Ok((Live::new(connection), Box::pin(driver)))
+        Ok((Live::new(connection, meter), Box::pin(driver)))
     }
 
     /// The number of the database in use.

@@ -17,7 +17,8 @@ use tokio::sync::{Notify, mpsc};
 
 use super::error::Fault;
 use super::layout::OWN_PREFIX;
-use super::link::{Channel, LOOK_AGAIN, Live};
+use super::link::LOOK_AGAIN;
+use super::live::{Channel, Live};
 use super::probe::probe;
 use super::read::{self, Part};
 use super::server::{Driver, Server};

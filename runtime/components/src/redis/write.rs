@@ -8,7 +8,8 @@ use pillion_spi::{Error, Result, chaos};
 use redis::{Pipeline, ServerError, ServerErrorKind, Value};
 
 use super::error::{Fault, unexpected};
-use super::link::{Link, Live};
+use super::link::Link;
+use super::live::Live;
 use super::script::{self, By, Group};
 use super::server::Server;
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use pillion_spi::network::{Connection, Endpoint, Network, SystemNetwork};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 /// Counts connections and can make those that exist, or new ones, lead nowhere.
 #[derive(Debug, Default)]
@@ -87,5 +87,39 @@ impl AsyncWrite for Pipe {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// A network that carries 100 KiB each 10 ms, and not more.
+#[derive(Debug)]
+pub(crate) struct Slow;
+
+const PORTION: usize = 100 << 10;
+
+impl Network for Slow {
+    fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, io::Result<Box<dyn Connection>>> {
+        Box::pin(async move {
+            let (near, far) = tokio::io::duplex(PORTION);
+            let (near_read, near_write) = tokio::io::split(far);
+            let (read, write) = tokio::io::split(SystemNetwork.connect(endpoint).await?);
+            tokio::spawn(trickle(near_read, write));
+            tokio::spawn(trickle(read, near_write));
+            Ok(Box::new(near) as Box<dyn Connection>)
+        })
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a slow network is slow by the world's clock")]
+async fn trickle(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
+    let mut portion = vec![0; PORTION];
+    loop {
+        let length = from.read(&mut portion).await?;
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&portion[..length]).await?;
+        if length > PORTION / 10 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
     }
 }
