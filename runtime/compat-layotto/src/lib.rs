@@ -26,57 +26,44 @@ use pillion_proto::grpc::server::MessageLimits;
 use tonic::service::RoutesBuilder;
 
 pub use r#gen::{DESCRIPTORS, METHODS, SERVICE};
+pub use wire::too_large;
 
 use crate::r#gen::runtime_server::RuntimeServer;
-
-/// The largest request message that a Layotto runtime takes, in bytes.
-const LARGEST_REQUEST: usize = 4 * 1024 * 1024;
-
-/// How the door behaves.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Options {
-    /// The greetings of `SayHello`, by service name. Default: `helloworld` says `greeting`, as the
-    /// configurations that ship with Layotto do.
-    pub hello: BTreeMap<String, String>,
-    /// The largest messages. Default: requests of 4 MiB, answers of any size, as in Layotto.
-    pub limits: MessageLimits,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            hello: BTreeMap::from([("helloworld".to_owned(), "greeting".to_owned())]),
-            limits: MessageLimits { request: LARGEST_REQUEST, response: usize::MAX },
-        }
-    }
-}
 
 /// Serves Layotto's runtime API on Pillion's. Cheap to clone.
 #[derive(Clone)]
 pub struct LayottoDoor {
     apis: Apis,
-    options: Arc<Options>,
+    greetings: Arc<BTreeMap<String, String>>,
 }
 
 impl fmt::Debug for LayottoDoor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LayottoDoor").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("LayottoDoor").field("greetings", &self.greetings).finish_non_exhaustive()
     }
 }
 
 impl LayottoDoor {
     /// A door to these APIs, which are already wrapped in whatever hooks the runtime has.
-    pub fn new(apis: Apis, options: Options) -> Self {
-        Self { apis, options: Arc::new(options) }
+    pub fn new(apis: Apis) -> Self {
+        let greetings = BTreeMap::from([("helloworld".to_owned(), "greeting".to_owned())]);
+        Self { apis, greetings: Arc::new(greetings) }
     }
 
-    /// Adds the service to a router.
-    pub fn mount(&self, routes: &mut RoutesBuilder) {
-        let limits = self.options.limits;
+    /// The greetings of `SayHello`, by service name. Default: `helloworld` says `greeting`, as in
+    /// the configurations that ship with Layotto.
+    #[must_use]
+    pub fn hello(mut self, greetings: BTreeMap<String, String>) -> Self {
+        self.greetings = Arc::new(greetings);
+        self
+    }
+
+    /// Adds the service to a router. Whoever serves it should refuse larger messages first, with
+    /// [`too_large`]; tonic's answer to them has another code and text than Layotto's.
+    pub fn mount(&self, limits: MessageLimits, routes: &mut RoutesBuilder) {
         let server = RuntimeServer::new(self.clone())
             .max_decoding_message_size(limits.request)
             .max_encoding_message_size(limits.response);
-        routes.add_service(wire::Wire::new(server, limits.request));
+        routes.add_service(server);
     }
 }

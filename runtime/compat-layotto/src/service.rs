@@ -21,7 +21,7 @@ impl LayottoDoor {
 #[tonic::async_trait]
 impl Runtime for LayottoDoor {
     async fn say_hello(&self, request: Request<SayHelloRequest>) -> Result<Response<SayHelloResponse>, Status> {
-        map::hello::answer(&self.options.hello, request.into_inner()).map(Response::new)
+        map::hello::answer(&self.greetings, request.into_inner()).map(Response::new)
     }
 
     async fn get_state(&self, request: Request<GetStateRequest>) -> Result<Response<GetStateResponse>, Status> {

@@ -26,12 +26,12 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::Options;
 
     fn ask(service: &str, name: &str) -> Result<SayHelloResponse, Status> {
         let data = prost_types::Any { type_url: "any/thing".to_owned(), value: vec![0, 255] };
         let request = SayHelloRequest { service_name: service.to_owned(), name: name.to_owned(), data: Some(data) };
-        answer(&Options::default().hello, request)
+        let greetings = BTreeMap::from([("helloworld".to_owned(), "greeting".to_owned())]);
+        answer(&greetings, request)
     }
 
     #[test]
