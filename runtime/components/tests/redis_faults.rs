@@ -299,6 +299,31 @@ async fn what_the_server_refuses_is_said_in_our_words() {
 }
 
 #[tokio::test]
+async fn a_server_that_cannot_save_refuses_until_it_can() {
+    let server = Server::start(&["--save", "3600 1", "--dbfilename", "taken"]);
+    let mut client = server.client();
+    // Where the snapshot belongs, something else is.
+    std::fs::create_dir_all(server.dir.path().join("taken/by")).unwrap();
+    let store = server.open().await;
+    written(&store, blind_put("k")).await;
+    let save = |client: &mut redis::Connection| redis::cmd("BGSAVE").exec(client).unwrap();
+    save(&mut client);
+    let mut error = None;
+    until("saving fails", async || {
+        error = try_apply(&store, blind_put("k")).await.err();
+        error.is_some()
+    })
+    .await;
+    let error = error.unwrap();
+    assert_eq!((error.kind(), error.outcome()), (Kind::Unavailable, Outcome::Rejected), "{error}");
+    assert!(error.advice_text().is_some());
+    std::fs::remove_dir_all(server.dir.path().join("taken")).unwrap();
+    save(&mut client);
+    until_healed(&store).await;
+    store.close().await;
+}
+
+#[tokio::test]
 async fn a_demoted_server_refuses_and_is_written_to_again_once_promoted() {
     let server = Server::start(&[]);
     let store = server.open().await;

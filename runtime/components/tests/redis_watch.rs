@@ -178,6 +178,27 @@ async fn a_watcher_that_does_not_look_catches_up_with_the_latest() {
 }
 
 #[tokio::test]
+async fn watching_takes_the_right_to_subscribe() {
+    let server = notifying();
+    let user = |name: &str, channels: &[&str]| {
+        let mut command = redis::cmd("ACL");
+        command.arg(&["SETUSER", name, "on", ">secret", "~*", "+@all"]).arg(channels);
+        command.exec(&mut server.client()).unwrap();
+        let login = json!({"url": format!("{}/1", server.url()), "username": name, "password": "secret"});
+        async { server.open_with(login, OpenEnv::new("test")).await.unwrap() }
+    };
+    let store = user("all-ears", &["allchannels"]).await;
+    let mut watcher = Watcher::new(store.watch(prefix("")).await.unwrap());
+    watcher.until(|watcher| watcher.synced == 1).await;
+    written(&store, put("k", "v", Condition::None)).await;
+    watcher.until(|watcher| watcher.sees(&[("k", "v")])).await;
+    store.close().await;
+    let store = user("deaf", &["resetchannels"]).await;
+    assert_eq!(store.watch(prefix("")).await.err().unwrap().kind(), Kind::Denied);
+    store.close().await;
+}
+
+#[tokio::test]
 async fn a_dropped_watch_leaves_nothing() {
     let server = notifying();
     let env = OpenEnv::new("test");

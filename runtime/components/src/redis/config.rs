@@ -14,9 +14,20 @@ use serde::{Deserialize, Deserializer};
 /// server, or a primary with replicas. Entries are stored as Layotto and Dapr store them, so
 /// programs of these runtimes can share them.
 ///
-/// The user needs the commands HMGET, GET, PTTL, TYPE, EVAL, EVALSHA, SCRIPT LOAD, HSET, HINCRBY,
-/// HGET, HEXISTS, PEXPIRE, PERSIST, DEL, SET, SCAN and INFO on the keys it works with; with CONFIG
-/// GET the durability class can be verified, and with PSUBSCRIBE changes can be watched.
+/// Durability follows from the server's settings, which are read on every connection and every 15
+/// seconds. `appendonly yes` with `appendfsync always` survives the loss of power (with
+/// `no-appendfsync-on-rewrite yes` only the kill of the server); with `appendfsync no`, the kill of
+/// the server; with `everysec`, which may acknowledge up to two seconds ahead of its log, neither
+/// for certain. A `maxmemory` with a policy other than `noeviction` lets entries vanish at any time.
+///
+/// Changes can be watched if `notify-keyspace-events` holds `K` and `A` (or `g`, `h`, `$`, `x` and
+/// `e`), since Redis 6. The setting is never changed. Each watch takes a connection.
+///
+/// An ACL user needs these commands on its keys: HMGET, HGET, HEXISTS, GET, STRLEN, PTTL, TYPE,
+/// HSET, HINCRBY, SET, DEL, PERSIST, PEXPIRE, SCAN, EVAL, EVALSHA, SCRIPT LOAD, INFO, CLIENT
+/// SETNAME, and WAIT where there are replicas; for idempotency keys also the keys
+/// `||pillion||*`; CONFIG GET for durability and watching; for watching PSUBSCRIBE, SUBSCRIBE and
+/// `allchannels`, because Redis does not see that one pattern holds another.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StateConfig {

@@ -140,3 +140,58 @@ pub(super) fn setup(error: RedisError, endpoint: &str) -> Error {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pillion_spi::Outcome;
+
+    use super::*;
+
+    fn error(code: &str, details: &str) -> ServerError {
+        let error = redis::make_extension_error(code.to_owned(), Some(details.to_owned()));
+        ServerError::try_from(error).unwrap()
+    }
+
+    #[test]
+    fn each_refusal_has_its_kind() {
+        for (code, details, kind) in [
+            ("LOADING", "Redis is loading the dataset in memory", Kind::Unavailable),
+            ("READONLY", "You can't write against a read only replica.", Kind::Unavailable),
+            ("MASTERDOWN", "Link with MASTER is down", Kind::Unavailable),
+            ("CLUSTERDOWN", "Hash slot not served", Kind::Unavailable),
+            ("TRYAGAIN", "Multiple keys request during rehashing of slot", Kind::Unavailable),
+            ("NOREPLICAS", "Not enough good replicas to write.", Kind::Unavailable),
+            ("BUSY", "Redis is busy running a script.", Kind::Unavailable),
+            ("MISCONF", "Errors writing to the AOF file: No space left on device", Kind::Exhausted),
+            ("MISCONF", "Redis is configured to save RDB snapshots, but it's currently unable to", Kind::Unavailable),
+            ("OOM", "command not allowed when used memory > 'maxmemory'.", Kind::Exhausted),
+            ("NOAUTH", "Authentication required.", Kind::Denied),
+            ("WRONGPASS", "invalid username-password pair or user is disabled.", Kind::Denied),
+            ("NOPERM", "this user has no permissions to run the 'get' command", Kind::Denied),
+            ("MOVED", "3999 127.0.0.1:6381", Kind::Unsupported),
+            ("CROSSSLOT", "Keys in request don't hash to the same slot", Kind::Unsupported),
+            ("WRONGTYPE", "Operation against a key holding the wrong kind of value", Kind::Corrupt),
+            ("ERR", "max number of clients reached", Kind::Unavailable),
+            ("ERR", "unknown command", Kind::Internal),
+            // As a command inside a script was refused before Redis 7.
+            ("ERR", "Error running script (call to f_0): @user_script:3: -OOM command not allowed", Kind::Exhausted),
+            ("ERR", "Error running script (call to f_0): @user_script:3: -READONLY You can't", Kind::Unavailable),
+        ] {
+            let refused = refused(&error(code, details));
+            assert_eq!(refused.kind(), kind, "{code} {details}");
+            assert!(refused.message().contains(details), "{}", refused.message());
+        }
+    }
+
+    #[test]
+    fn only_a_lost_answer_and_a_script_stopped_half_way_leave_a_write_unknown() {
+        let lost = || Fault::Lost(Error::unavailable("lost"));
+        let refused = |code, details| Fault::Refused(error(code, details)).of_write().outcome();
+        assert_eq!(lost().of_write().outcome(), Outcome::Unknown);
+        assert_eq!(lost().of_read().outcome(), Outcome::Rejected);
+        assert_eq!(Fault::NotSent(Error::unavailable("down")).of_write().outcome(), Outcome::Rejected);
+        assert_eq!(refused("OOM", "command not allowed"), Outcome::Rejected);
+        assert_eq!(refused("NOPERM", "no permissions"), Outcome::Unknown);
+        assert_eq!(refused("ERR", "The user executing the script can't run this command"), Outcome::Unknown);
+    }
+}

@@ -154,7 +154,7 @@ impl Link {
         loop {
             self.server.env.clock.sleep(LOOK_AGAIN).await;
             // A failure is not news: what it means for the connection is found out elsewhere.
-            if let Ok(facts) = probe(live).await {
+            if let Ok(facts) = probe(live, &self.server.env.name).await {
                 self.server.learn(facts);
             }
         }

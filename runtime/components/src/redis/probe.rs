@@ -35,18 +35,20 @@ const SETTINGS: [&str; 6] = [
 
 const SECTIONS: [&str; 4] = ["server", "replication", "persistence", "memory"];
 
-/// Asks the server.
+/// Asks the server, on behalf of the component of that name.
 ///
 /// # Errors
 /// The server cannot serve: it is loading, refuses the user, or is of a kind that does not work.
-pub(super) async fn probe(live: &Live) -> Result<Facts> {
-    let mut pipeline = Pipeline::with_capacity(SECTIONS.len() + SETTINGS.len() + 1);
+pub(super) async fn probe(live: &Live, component: &str) -> Result<Facts> {
+    let mut pipeline = Pipeline::with_capacity(SECTIONS.len() + SETTINGS.len() + 2);
     for section in SECTIONS {
         pipeline.cmd("INFO").arg(section);
     }
     for setting in SETTINGS {
         pipeline.cmd("CONFIG").arg("GET").arg(setting);
     }
+    // For whoever reads the server's CLIENT LIST; it takes no blanks.
+    pipeline.cmd("CLIENT").arg("SETNAME").arg(format!("pillion:{}", component.replace(' ', "_")));
     // Loaded here once, so that the first write need not send it. If the user may not, a write
     // sends it itself.
     pipeline.cmd("SCRIPT").arg("LOAD").arg(script::SOURCE);

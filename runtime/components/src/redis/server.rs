@@ -66,7 +66,7 @@ impl Server {
         let attempt = async {
             let (live, mut driver) = self.dial(inbox).await?;
             tokio::select! {
-                facts = probe(&live) => Ok((live, driver, facts?)),
+                facts = probe(&live, &self.env.name) => Ok((live, driver, facts?)),
                 () = &mut driver => Err(Error::unavailable(format!("{} closed the connection at once", self.name()))),
             }
         };

@@ -159,7 +159,7 @@ impl Watch {
         let look = async {
             loop {
                 server.env.clock.sleep(LOOK_AGAIN).await;
-                match probe(live).await {
+                match probe(live, &server.env.name).await {
                     Ok(facts) => {
                         server.learn(facts);
                         if !facts.notifies {
@@ -364,5 +364,57 @@ impl Sent {
                 true
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(channel: &str, event: &str) -> PushInfo {
+        let text = |text: &str| Value::BulkString(text.into());
+        PushInfo { kind: PushKind::PMessage, data: vec![text("*"), text(channel), text(event)] }
+    }
+
+    #[test]
+    fn hints_name_each_key_once_and_what_happened_to_it_last() {
+        let hints = Hints::new(3);
+        for (channel, event) in [
+            ("__keyspace@3__:b", "hset"),
+            ("__keyspace@3__:a:c", "hincrby"),
+            ("__keyspace@3__:b", "expired"),
+            ("__keyspace@4__:d", "hset"),
+            ("__keyspace@3__:||pillion||x", "set"),
+            ("else", "hset"),
+        ] {
+            hints.take_in(push(channel, event));
+        }
+        assert_eq!(hints.next(10), [(Key::new("b"), true), (Key::new("a:c"), false)]);
+        assert_eq!(hints.next(10), []);
+    }
+
+    #[test]
+    fn too_many_hints_become_one() {
+        let hints = Hints::new(0);
+        for number in 0..=HINTS {
+            assert!(!hints.overflowed());
+            hints.add(Key::new(number.to_string()), false);
+        }
+        assert!(hints.take_overflow() && !hints.overflowed());
+        assert_eq!(hints.next(HINTS), []);
+    }
+
+    #[test]
+    fn what_was_sent_is_remembered_for_a_bounded_number_of_keys() {
+        let mut sent = Sent::default();
+        let key = |number: usize| Key::new(number.to_string());
+        assert!(sent.is_new(&key(0), Some(1)));
+        assert!(!sent.is_new(&key(0), Some(1)));
+        assert!(sent.is_new(&key(0), None));
+        for number in 1..=SENT {
+            sent.is_new(&key(number), Some(1));
+        }
+        assert_eq!((sent.order.len(), sent.last.len()), (SENT, SENT));
+        assert!(sent.is_new(&key(0), None), "it was forgotten");
     }
 }

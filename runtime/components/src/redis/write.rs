@@ -10,6 +10,7 @@ use redis::{Pipeline, ServerError, ServerErrorKind, Value};
 use super::error::{Fault, unexpected};
 use super::link::Link;
 use super::live::Live;
+use super::probe::probe;
 use super::script::{self, By, Group};
 use super::server::Server;
 
@@ -104,7 +105,7 @@ pub(super) async fn apply_on_replicas(
             }
         }
         // A replica that has gone must not fail the next write, too.
-        if let Ok(facts) = super::probe::probe(&live).await {
+        if let Ok(facts) = probe(&live, &server.env.name).await {
             server.learn(facts);
         }
     }
