@@ -129,7 +129,8 @@ impl JsonSchema for HumanDuration {
         json_schema!({
             "type": "string",
             "description": "A duration with units: `500ms`, `30s`, `1m30s`, `12h`, `7d`.",
-            "pattern": "^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
+            "minLength": 2,
+            "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
         })
     }
 }

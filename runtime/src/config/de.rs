@@ -9,16 +9,18 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
-use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, EnumAccess, Expected, MapAccess, SeqAccess, Unexpected, VariantAccess,
     Visitor,
 };
+use serde::forward_to_deserialize_any;
 
 use super::diagnostic::{Diagnostic, Reason, Span};
+use super::mask::mask;
 use super::report::Report;
 use super::suggest::nearest;
 use super::tree::{Entry, Expansion, Node, Resolved, Scalar, Value, resolve_number, shown};
+use super::value::NAME;
 
 /// Reads a value from `node`. What is wrong with the node as a whole is shown at `place`. Returns
 /// nothing if there was a problem.
@@ -38,8 +40,8 @@ pub(crate) fn read_with<T, E: fmt::Display>(
     let context = Context { report: RefCell::new(std::mem::take(report)), known_beside, progress: Cell::new(false) };
     let before = context.report.borrow().len();
     let mut result = None;
-    while !node.dismissed.get() && !context.report.borrow().is_full() {
-        let visit = Visit { node, place, context: &context };
+    while node.is_open() && !context.report.borrow().is_full() {
+        let visit = Visit { node, place, depth: 0, context: &context };
         match deserialize(visit) {
             Ok(value) => {
                 result = Some(value);
@@ -47,9 +49,11 @@ pub(crate) fn read_with<T, E: fmt::Display>(
             }
             Err(error) => drop(visit.blame::<()>(Err(<Error as de::Error>::custom(error)))),
         }
-        // Each turn dismisses a node, so this ends; a settings type that swallows errors cannot keep it going.
+        // Each turn dismisses a node, so this ends. A settings type that invents an error after it
+        // swallowed ours must not keep it going, nor end it without a word.
         if !context.progress.replace(false) {
-            node.dismissed.set(true);
+            node.dismiss();
+            context.report.borrow_mut().add(visit.describe(Error::Reported));
         }
     }
     *report = context.report.into_inner();
@@ -78,6 +82,8 @@ pub(crate) struct Visit<'a> {
     node: &'a Node,
     /// Where to point if the node as a whole is wrong: its key, if it is a collection.
     place: Span,
+    /// How far below the node that [`read_with`] was given.
+    depth: usize,
     context: &'a Context<'a>,
 }
 
@@ -168,8 +174,9 @@ impl<'a> Visit<'a> {
                 if !self.follows(&error) {
                     self.context.report.borrow_mut().add(self.describe(error));
                 }
-                self.node.dismissed.set(true);
-                self.context.progress.set(true);
+                if self.node.dismiss() {
+                    self.context.progress.set(true);
+                }
             }
             Error::Reported
         })
@@ -179,10 +186,11 @@ impl<'a> Visit<'a> {
     fn follows(&self, error: &Error) -> bool {
         match (&self.node.value, error) {
             (Value::Map(entries), Error::MissingKey(key)) => {
-                entries.iter().any(|entry| entry.node.dismissed.get() && entry.key == *key)
+                entries.iter().any(|entry| entry.node.is_dismissed() && entry.key == *key)
             }
-            (Value::List(items), Error::InvalidValue { .. }) => items.iter().any(|item| item.dismissed.get()),
-            _ => false,
+            (Value::Map(entries), _) => entries.iter().any(|entry| entry.node.is_dismissed()),
+            (Value::List(items), _) => items.iter().any(Node::is_dismissed),
+            (Value::Scalar(_), _) => false,
         }
     }
 
@@ -190,13 +198,19 @@ impl<'a> Visit<'a> {
         match error {
             Error::Reported => Diagnostic::new(Reason::InvalidValue, "this value is refused"),
             Error::UnknownKey { key, expected } => {
-                let known: Vec<&str> = self.context.known_beside.iter().chain(expected).copied().collect();
+                let beside = if self.depth == 1 { self.context.known_beside } else { &[] };
+                let known: Vec<&str> = beside.iter().chain(expected).copied().collect();
                 unknown_key(&key, &known)
             }
             Error::MissingKey(key) => Diagnostic::new(Reason::MissingKey, format!("the key `{key}` is missing here")),
             Error::WrongType { expected } => self.wrong_type(type_name(&expected)),
             Error::NotText { expected } => {
-                self.wrong_type(type_name(&expected)).help("write it in quotes if it is meant as text")
+                let expected = type_name(&expected);
+                let refusal = self.wrong_type(expected);
+                match ["text", "a path", NAME].contains(&expected) {
+                    true => refusal.help("write it in quotes if it is meant as text"),
+                    false => refusal,
+                }
             }
             Error::InvalidValue { expected } => {
                 Diagnostic::new(Reason::InvalidValue, format!("expected {}", range_name(&expected)))
@@ -213,17 +227,17 @@ impl<'a> Visit<'a> {
                 Diagnostic::new(Reason::InvalidValue, "this value is refused, once its variables are expanded")
                     .note("the reason is not shown, because it might repeat the value of a variable")
             }
-            Error::Custom(message) => Diagnostic::new(Reason::InvalidValue, message),
+            Error::Custom(message) => Diagnostic::new(Reason::InvalidValue, mask(&message)),
         }
         .at(self.place)
     }
 
     fn wrong_type(&self, expected: &str) -> Diagnostic {
-        let found = match &self.node.value {
-            Value::Scalar(scalar) if scalar.expansion != Expansion::None => "what the variables expand to",
-            _ => self.node.kind(),
+        let message = match self.expanded() {
+            Some(_) => format!("expected {expected}, but the variables expand to something else"),
+            None => format!("expected {expected}, found {}", self.node.kind()),
         };
-        let refusal = Diagnostic::new(Reason::WrongType, format!("expected {expected}, found {found}"));
+        let refusal = Diagnostic::new(Reason::WrongType, message);
         match self.node.is_null() {
             true => refusal.label("nothing stands here").help("give the key a value, or remove it"),
             false => refusal,
@@ -231,7 +245,7 @@ impl<'a> Visit<'a> {
     }
 
     fn child(&self, node: &'a Node, place: Span) -> Self {
-        Self { node, place, context: self.context }
+        Self { node, place, depth: self.depth + 1, context: self.context }
     }
 
     fn entry(&self, entry: &'a Entry) -> Self {
@@ -281,26 +295,29 @@ impl<'a> Visit<'a> {
 
     /// A mapping, or nothing, which is one without entries: so it looks when all are commented out.
     fn map<V: Visitor<'a>>(&self, visitor: V) -> Result<V::Value, Error> {
-        if self.node.is_null() {
-            return visitor.visit_map(Entries { visit: self, entries: [].iter(), value: None });
+        match &self.node.value {
+            Value::Map(_) => self.any(visitor),
+            Value::Scalar(_) if self.node.is_null() => {
+                visitor.visit_map(Entries { visit: self, entries: [].iter(), value: None })
+            }
+            // Derived visitors of structs would take a list of their fields.
+            _ => Err(Error::WrongType { expected: "a mapping".to_owned() }),
         }
-        self.any(visitor)
     }
 }
 
-/// An unknown key, with the nearest known one.
-pub(crate) fn unknown_key(key: &str, known: &[&str]) -> Diagnostic {
+/// An unknown key, with the nearest known one, or with all.
+fn unknown_key(key: &str, known: &[&str]) -> Diagnostic {
     let refusal = Diagnostic::new(Reason::UnknownKey, format!("unknown key `{}`", shown(key)));
-    let refusal = match nearest(key, known) {
-        Some(near) => refusal.label(format!("did you mean `{near}`?")),
-        None => refusal.label("there is no such setting"),
-    };
-    if known.is_empty() {
-        return refusal.note("there are no settings here");
+    if let Some(near) = nearest(key, known) {
+        return refusal.label(format!("did you mean `{near}`?"));
     }
     let mut known = known.to_vec();
     known.sort_unstable();
-    refusal.note(format!("known here: `{}`", known.join("`, `")))
+    match known.is_empty() {
+        true => refusal.note("there are no settings here"),
+        false => refusal.note(format!("known here: `{}`", known.join("`, `"))),
+    }
 }
 
 fn alternatives(words: &[&str]) -> String {
@@ -417,9 +434,9 @@ impl<'a> de::Deserializer<'a> for Visit<'a> {
     ) -> Result<V::Value, Error> {
         self.blame(match &self.node.value {
             Value::Scalar(scalar) if matches!(scalar.resolve(), Resolved::Text) => {
-                visitor.visit_enum(BorrowedStrDeserializer::new(&scalar.text))
+                visitor.visit_enum(Word { visit: self, text: &scalar.text })
             }
-            Value::Map(entries) if entries.len() == 1 => {
+            Value::Map(entries) if entries.len() == 1 && entries[0].node.is_open() => {
                 visitor.visit_enum(Variant { visit: self, entry: &entries[0] })
             }
             _ => Err(Error::WrongType { expected: alternatives(words) }),
@@ -436,7 +453,7 @@ impl<'a> SeqAccess<'a> for Items<'_, 'a> {
     type Error = Error;
 
     fn next_element_seed<T: DeserializeSeed<'a>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        let Some(item) = self.items.find(|item| !item.dismissed.get()) else { return Ok(None) };
+        let Some(item) = self.items.find(|item| item.is_open()) else { return Ok(None) };
         let visit = self.visit.child(item, item.span);
         visit.blame(seed.deserialize(visit)).map(Some)
     }
@@ -452,15 +469,84 @@ impl<'a> MapAccess<'a> for Entries<'_, 'a> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let Some(entry) = self.entries.find(|entry| !entry.node.dismissed.get()) else { return Ok(None) };
+        let Some(entry) = self.entries.find(|entry| entry.node.is_open()) else { return Ok(None) };
         self.value = Some(self.visit.entry(entry));
-        let key = Visit { place: entry.key_span, ..self.visit.entry(entry) };
-        key.blame(seed.deserialize(BorrowedStrDeserializer::<Error>::new(&entry.key))).map(Some)
+        let key = Word { visit: Visit { place: entry.key_span, ..self.visit.entry(entry) }, text: &entry.key };
+        key.visit.blame(seed.deserialize(key)).map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'a>>(&mut self, seed: T) -> Result<T::Value, Error> {
         let Some(visit) = self.value.take() else { return Err(Error::Custom("a value without a key".to_owned())) };
         visit.blame(seed.deserialize(visit))
+    }
+}
+
+/// A key, or an enum written as one word.
+#[derive(Clone, Copy)]
+struct Word<'a> {
+    /// The value that is blamed if the word is wrong.
+    visit: Visit<'a>,
+    text: &'a str,
+}
+
+impl<'de> de::Deserializer<'de> for Word<'de> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.visit.blame(visitor.visit_borrowed_str(self.text))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.visit.blame(visitor.visit_enum(self))
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+        self.visit.blame(visitor.visit_newtype_struct(self))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+impl<'a> EnumAccess<'a> for Word<'a> {
+    type Error = Error;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'a>>(self, seed: V) -> Result<(V::Value, Self), Error> {
+        Ok((seed.deserialize(self)?, self))
+    }
+}
+
+impl<'a> VariantAccess<'a> for Word<'a> {
+    type Error = Error;
+
+    fn unit_variant(self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'a>>(self, _: T) -> Result<T::Value, Error> {
+        self.needs_more()
+    }
+
+    fn tuple_variant<V: Visitor<'a>>(self, _: usize, _: V) -> Result<V::Value, Error> {
+        self.needs_more()
+    }
+
+    fn struct_variant<V: Visitor<'a>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, Error> {
+        self.needs_more()
+    }
+}
+
+impl Word<'_> {
+    fn needs_more<T>(&self) -> Result<T, Error> {
+        self.visit.blame(Err(Error::WrongType { expected: "a mapping of this word to its settings".to_owned() }))
     }
 }
 
@@ -476,9 +562,8 @@ impl<'a> EnumAccess<'a> for Variant<'a> {
 
     fn variant_seed<V: DeserializeSeed<'a>>(self, seed: V) -> Result<(V::Value, Visit<'a>), Error> {
         let value = self.visit.entry(self.entry);
-        let key = Visit { place: self.entry.key_span, ..value };
-        let name = key.blame(seed.deserialize(StrDeserializer::<Error>::new(&self.entry.key)))?;
-        Ok((name, value))
+        let key = Word { visit: Visit { place: self.entry.key_span, ..value }, text: &self.entry.key };
+        Ok((key.visit.blame(seed.deserialize(key))?, value))
     }
 }
 

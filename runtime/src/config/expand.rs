@@ -32,7 +32,7 @@ struct Expander<'a> {
 
 impl Expander<'_> {
     fn node(&mut self, node: &mut Node) {
-        if node.dismissed.get() {
+        if !node.is_open() {
             return;
         }
         match &mut node.value {
@@ -40,7 +40,9 @@ impl Expander<'_> {
             Value::Map(entries) => entries.iter_mut().for_each(|entry| self.node(&mut entry.node)),
             Value::Scalar(scalar) if scalar.text.contains("${") => match self.text(&scalar.text, node.span) {
                 Some((text, expansion)) => *scalar = Scalar { text, plain: scalar.plain, expansion },
-                None => node.dismissed.set(true),
+                None => {
+                    node.dismiss();
+                }
             },
             Value::Scalar(_) => {}
         }

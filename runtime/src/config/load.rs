@@ -97,7 +97,11 @@ impl<'a> Loader<'a> {
         let mut root = tree::parse(source, report)?;
         expand::expand(source, &mut root, self.environment, report);
         let components = self.components(&root, report);
-        let file: File = de::read(&root, Span::at(root.span.start), report)?;
+        let place = match root.value {
+            Value::Scalar(_) => root.span,
+            _ => Span::at(root.span.start),
+        };
+        let file: File = de::read(&root, place, report)?;
         check_security(&root, &file, report);
         let File { app, listen, components: _, limits, deadlines, layotto, security, log } = file;
         Some(Config { app, listen, components, limits, deadlines, layotto, security, log, base_dir })
@@ -105,7 +109,7 @@ impl<'a> Loader<'a> {
 
     fn components(&self, root: &Node, report: &mut Report) -> Vec<Component> {
         let Some(components) = root.entry("components") else { return Vec::new() };
-        if components.node.is_null() || components.node.dismissed.get() {
+        if components.node.is_null() {
             return Vec::new();
         }
         let Value::Map(entries) = &components.node.value else {
@@ -113,7 +117,7 @@ impl<'a> Loader<'a> {
             report.add(Diagnostic::new(Reason::WrongType, message).at(components.key_span));
             return Vec::new();
         };
-        let intact = entries.iter().filter(|entry| !entry.node.dismissed.get());
+        let intact = entries.iter().filter(|entry| entry.node.is_open());
         intact.filter_map(|entry| self.component(entry, report)).collect()
     }
 
@@ -182,7 +186,7 @@ fn settings(kind: &StateType, entry: &Entry, report: &mut Report) -> Option<Sett
     for key in COMPONENT_KEYS {
         // Read already; the settings type does not know it.
         if let Some(entry) = entry.node.entry(key) {
-            entry.node.dismissed.set(true);
+            entry.node.take();
         }
     }
     de::read_with(&entry.node, entry.place(), &COMPONENT_KEYS, report, |visit: Visit<'_>| {

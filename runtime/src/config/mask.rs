@@ -12,7 +12,8 @@ const SECRET_NAMES: [&str; 8] =
 pub(crate) fn mask(line: &str) -> String {
     let mut shown = line.as_bytes().to_vec();
     for (colon, _) in line.match_indices(':') {
-        if is_secret(last_word(&line[..colon])) {
+        // `${NAME:?message}` has no value.
+        if !line[colon..].starts_with(":?") && is_secret(last_word(&line[..colon])) {
             hide(&mut shown, line, colon + 1 + value_range(&line[colon + 1..]).start, value_end(line, colon + 1));
         }
     }
@@ -66,16 +67,14 @@ fn value_end(line: &str, from: usize) -> usize {
     length.map_or(line.len(), |length| start + length)
 }
 
-/// Hides a part of the line except variables without default, quotes and blanks.
+/// Hides a part of the line except quotes, blanks, and variables without a default.
 fn hide(shown: &mut [u8], line: &str, start: usize, end: usize) {
     let mut position = start;
     while position < end {
         let rest = &line[position..end];
         let variable = rest.strip_prefix("${").and_then(|body| body.find('}').map(|close| &body[..close]));
         match variable {
-            Some(name) if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => {
-                position += name.len() + 3;
-            }
+            Some(body) if !body.contains(":-") => position += body.len() + 3,
             _ => {
                 let length = rest.chars().next().map_or(1, char::len_utf8);
                 if !rest.starts_with(['"', '\'', ' ']) {
@@ -103,6 +102,7 @@ mod tests {
             ),
             ("token: ${TOKEN}", "token: ${TOKEN}"),
             ("token: ${TOKEN:-hunter2}", "token: *****************"),
+            ("token: ${TOKEN:?the token}", "token: ${TOKEN:?the token}"),
             ("token: a${TOKEN}b", "token: *${TOKEN}*"),
             ("token_file: /run/token", "token_file: /run/token"),
             ("url: redis://:hunter2@host:6379/0", "url: redis://:*******@host:6379/0"),

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::value::{KeyPrefix, NAME, NAME_PATTERN, TcpListen, UnixListen, is_name, parse_text, within};
+use super::value::{KeyPrefix, NAME, NAME_PATTERN, TcpListen, UnixListen, count, is_name, parse_text, within};
 
 /// What a runtime is to do: everything that a configuration file can say, checked.
 ///
@@ -316,24 +316,24 @@ pub enum LogFormat {
 
 /// Defines readers that refuse what is outside a range.
 macro_rules! ranges {
-    ($($name:ident: $type:ty = $least:expr, $most:expr;)*) => {
+    ($($read:ident $name:ident: $type:ty = $least:expr, $most:expr;)*) => {
         $(fn $name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<$type, D::Error> {
-            within(deserializer, $least..=$most)
+            $read(deserializer, $least..=$most)
         })*
     };
 }
 
 ranges! {
-    message: ByteSize = ByteSize::kib(1), ByteSize::mib(64);
-    header_bytes: ByteSize = ByteSize::kib(1), ByteSize::mib(1);
-    header_count: u32 = 10, 1000;
-    batch: u32 = 1, 10_000;
-    key: ByteSize = ByteSize::bytes(64), ByteSize::kib(64);
-    connections: u32 = 1, 1_000_000;
-    streams: u32 = 1, 10_000;
-    up_to_an_hour: HumanDuration = HumanDuration::from_millis(1), HumanDuration::from_secs(3600);
-    second_to_hour: HumanDuration = HumanDuration::from_secs(1), HumanDuration::from_secs(3600);
-    none_to_hour: HumanDuration = HumanDuration::from_secs(0), HumanDuration::from_secs(3600);
+    within message: ByteSize = ByteSize::kib(1), ByteSize::mib(64);
+    within header_bytes: ByteSize = ByteSize::kib(1), ByteSize::mib(1);
+    count header_count: u32 = 10, 1000;
+    count batch: u32 = 1, 10_000;
+    within key: ByteSize = ByteSize::bytes(64), ByteSize::kib(64);
+    count connections: u32 = 1, 1_000_000;
+    count streams: u32 = 1, 10_000;
+    within up_to_an_hour: HumanDuration = HumanDuration::from_millis(1), HumanDuration::from_secs(3600);
+    within second_to_hour: HumanDuration = HumanDuration::from_secs(1), HumanDuration::from_secs(3600);
+    within none_to_hour: HumanDuration = HumanDuration::from_secs(0), HumanDuration::from_secs(3600);
 }
 
 pub(super) const TOKEN: &str = "16 to 1024 visible ASCII characters";

@@ -12,8 +12,10 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn add(&mut self, item: Diagnostic) {
-        if !self.is_full() {
-            self.items.push(item);
+        match MAX_PROBLEMS - self.items.len() {
+            0 => {}
+            1 => self.items.push(item.note("there may be more problems: the file was not checked any further")),
+            _ => self.items.push(item),
         }
     }
 

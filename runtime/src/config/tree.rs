@@ -21,9 +21,18 @@ const MAX_DEPTH: usize = 32;
 pub(crate) struct Node {
     pub(crate) span: Span,
     pub(crate) value: Value,
-    /// A problem with it was reported; it is passed over from then on, so that the rest of the
-    /// file can be checked.
-    pub(crate) dismissed: Cell<bool>,
+    state: Cell<State>,
+}
+
+/// Whether a node is still to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// It was read; nobody else need know it.
+    Taken,
+    /// A problem with it was reported; it is passed over, so that the rest of the file can be
+    /// checked.
+    Dismissed,
 }
 
 #[derive(Debug)]
@@ -62,7 +71,27 @@ pub(crate) struct Entry {
 
 impl Node {
     pub(crate) fn new(span: Span, value: Value) -> Self {
-        Self { span, value, dismissed: Cell::new(false) }
+        Self { span, value, state: Cell::new(State::Open) }
+    }
+
+    /// Whether it is to be read.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state.get() == State::Open
+    }
+
+    /// Whether a problem with it was reported.
+    pub(crate) fn is_dismissed(&self) -> bool {
+        self.state.get() == State::Dismissed
+    }
+
+    /// Marks it as one with a problem that was reported. Returns whether this is new.
+    pub(crate) fn dismiss(&self) -> bool {
+        self.state.replace(State::Dismissed) != State::Dismissed
+    }
+
+    /// Marks it as read.
+    pub(crate) fn take(&self) {
+        self.state.set(State::Taken);
     }
 
     /// What it is, for people.
@@ -80,10 +109,10 @@ impl Node {
         }
     }
 
-    /// The entry with this key, unless it was dismissed.
+    /// The entry with this key, if it is to be read.
     pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.value {
-            Value::Map(entries) => entries.iter().find(|entry| entry.key == key && !entry.node.dismissed.get()),
+            Value::Map(entries) => entries.iter().find(|entry| entry.key == key && entry.node.is_open()),
             _ => None,
         }
     }
@@ -168,7 +197,7 @@ pub(crate) fn resolve_number(text: &str) -> Option<Resolved> {
 
 /// Parses the text. Returns nothing if the rest of it could not be read; the report says why.
 pub(crate) fn parse(source: &Source, report: &mut Report) -> Option<Node> {
-    let mut builder = Builder { source, report, open: Vec::new(), root: None, documents: 0 };
+    let mut builder = Builder { source, report, open: Vec::new(), root: None, documents: 0, has_reference: false };
     let options = granit_parser::options! {
         emit_comments: false,
         emit_anchor_events: true,
@@ -200,6 +229,13 @@ pub(crate) fn parse(source: &Source, report: &mut Report) -> Option<Node> {
 }
 
 fn scan_error(text: &str, error: &ScanError) -> Diagnostic {
+    let help = match error.kind() {
+        ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => Some("quote a text with `: ` in it"),
+        ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation => {
+            Some("indent with blanks")
+        }
+        _ => None,
+    };
     let (reason, message) = match error.kind() {
         ErrorKind::RecursionLimitExceeded => {
             (Reason::TooDeep, format!("lists and mappings are nested more than {MAX_DEPTH} deep"))
@@ -209,7 +245,11 @@ fn scan_error(text: &str, error: &ScanError) -> Diagnostic {
     };
     let start = floor_char_boundary(text, error.marker().byte_offset().unwrap_or_default());
     let end = text[start..].chars().next().map_or(start, |c| start + c.len_utf8());
-    Diagnostic::new(reason, message).at(Span { start, end })
+    let refusal = Diagnostic::new(reason, message).at(Span { start, end });
+    match help {
+        Some(help) => refusal.help(help),
+        None => refusal,
+    }
 }
 
 fn floor_char_boundary(text: &str, offset: usize) -> usize {
@@ -232,6 +272,8 @@ struct Builder<'a> {
     open: Vec<Open>,
     root: Option<Node>,
     documents: usize,
+    /// An anchor or alias was reported; one says it for all.
+    has_reference: bool,
 }
 
 impl Builder<'_> {
@@ -247,13 +289,13 @@ impl Builder<'_> {
                 }
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                self.unsupported(span, "aliases are not supported", "write the value out");
-                self.expect_value(span)?;
+                self.reference(span);
+                if self.is_key_next() {
+                    return None;
+                }
                 self.put(dismissed(span));
             }
-            Event::Anchor(..) => {
-                self.unsupported(span, "anchors are not supported", "write the value out where it is used")
-            }
+            Event::Anchor(..) => self.reference(span),
             Event::Scalar(text, style, _, tag) => {
                 let tagged = self.refuse_tag(tag.as_ref(), at);
                 if self.is_key_next() {
@@ -262,7 +304,9 @@ impl Builder<'_> {
                 let plain = style == ScalarStyle::Plain;
                 let scalar = Scalar { text: text.into_owned(), plain, expansion: Expansion::None };
                 let node = Node::new(span, Value::Scalar(scalar));
-                node.dismissed.set(tagged);
+                if tagged {
+                    node.dismiss();
+                }
                 self.put(node);
             }
             Event::SequenceStart(_, _, tag) => {
@@ -296,6 +340,12 @@ impl Builder<'_> {
 
     fn unsupported(&mut self, span: Span, message: &str, help: &str) {
         self.report.add(Diagnostic::new(Reason::UnsupportedYaml, message).at(span).help(help));
+    }
+
+    fn reference(&mut self, span: Span) {
+        if !std::mem::replace(&mut self.has_reference, true) {
+            self.unsupported(span, "anchors and aliases are not supported", "write each value out where it is used");
+        }
     }
 
     fn refuse_tag(&mut self, tag: Option<&Cow<'_, Tag>>, at: granit_parser::Span) -> bool {
@@ -340,10 +390,10 @@ impl Builder<'_> {
             Some(Open::Map { entries, positions, key, .. }) => {
                 let Some((key, key_span)) = key.take() else { return };
                 if key == "<<" || key.contains("${") {
-                    node.dismissed.set(true);
+                    node.dismiss();
                 }
                 if let Some(first) = positions.get(&key) {
-                    node.dismissed.set(true);
+                    node.dismiss();
                     let first = Position::of(&self.source.text, entries[*first].key_span.start);
                     let duplicate =
                         Diagnostic::new(Reason::DuplicateKey, format!("the key `{}` stands twice", shown(&key)));
@@ -360,7 +410,7 @@ impl Builder<'_> {
 fn dismissed(span: Span) -> Node {
     let scalar = Scalar { text: String::new(), plain: true, expansion: Expansion::None };
     let node = Node::new(span, Value::Scalar(scalar));
-    node.dismissed.set(true);
+    node.dismiss();
     node
 }
 

@@ -172,6 +172,28 @@ pub(super) fn parse_text<'de, D: Deserializer<'de>, T>(
     deserializer.deserialize_str(Text(expected, parse))
 }
 
+/// Reads a whole number and refuses one outside the range.
+pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D, range: RangeInclusive<u32>) -> Result<u32, D::Error> {
+    struct Count(RangeInclusive<u32>);
+    impl Visitor<'_> for Count {
+        type Value = u32;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a whole number from {} to {}", self.0.start(), self.0.end())
+        }
+
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<u32, E> {
+            let number = u32::try_from(number).ok().filter(|number| self.0.contains(number));
+            number.ok_or_else(|| E::invalid_value(Unexpected::Other("number"), &self))
+        }
+
+        fn visit_i64<E: de::Error>(self, _: i64) -> Result<u32, E> {
+            Err(E::invalid_value(Unexpected::Other("number"), &self))
+        }
+    }
+    deserializer.deserialize_u32(Count(range))
+}
+
 /// Reads a value and refuses one outside the range.
 pub(super) fn within<'de, D, T>(deserializer: D, range: RangeInclusive<T>) -> Result<T, D::Error>
 where
@@ -182,7 +204,7 @@ where
     if range.contains(&value) {
         return Ok(value);
     }
-    let expected = format!("{} to {}", range.start(), range.end());
+    let expected = format!("a value from {} to {}", range.start(), range.end());
     Err(de::Error::invalid_value(Unexpected::Other("value"), &expected.as_str()))
 }
 
