@@ -14,11 +14,9 @@ use pillion_proto::{Apis, CallHook, Error, Hooks, Reason, Result};
 use pillion_spi::network::{Network, SystemNetwork};
 use pillion_spi::{Clock, OpenEnv, Random, Registry, Secret, SystemClock, SystemRandom};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Config};
-use crate::runtime::Runtime;
+use crate::runtime::{Declared, Runtime};
 
 /// How a runtime presents itself, and which comforts it allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,7 +112,9 @@ impl Builder {
     /// Outside of a tokio runtime, on which its components live.
     pub fn start(mut self) -> Result<Runtime> {
         self.workers = 1;
-        self.assemble(self.token()?)
+        let runtime = self.assemble(self.token()?)?;
+        runtime.open();
+        Ok(runtime)
     }
 
     /// The token that remote callers must present.
@@ -146,22 +146,15 @@ impl Builder {
         env.base_dir = self.config.base_dir.clone();
 
         let limits = self.limits();
-        let openers = TaskTracker::new();
-        let stopping = CancellationToken::new();
         let mut states = States::new(limits, self.clock.clone());
-        let mut slots = Vec::new();
+        let mut declared = Vec::new();
         for component in &self.config.components {
             let slot = Arc::new(Slot::new(component.name.as_str().into(), &component.kind, self.clock.clone()));
             states = states.with(slot.clone(), key_prefix(&component.key_prefix));
-            slots.push(slot.clone());
-            let (kind, settings, env) = (component.kind.clone(), component.settings.clone(), env.clone());
-            let stopping = stopping.clone();
-            openers.spawn(async move {
-                stopping.run_until_cancelled(slot.run(&kind, &settings, &env)).await;
-            });
+            declared.push(Declared { slot, kind: component.kind.clone(), settings: component.settings.clone() });
         }
-        openers.close();
 
+        let slots: Vec<_> = declared.iter().map(|declared| declared.slot.clone()).collect();
         let names: BTreeSet<_> = slots.iter().map(|slot| slot.name().to_owned()).collect();
         let metrics = Arc::new(Metrics::new(names, self.clock.clone()));
         let about = About {
@@ -170,7 +163,7 @@ impl Builder {
             configuration: self.origin.clone(),
         };
         let (addresses, listening) = watch::channel(Vec::new());
-        let actuator = Actuator::new(about, slots.clone(), metrics.clone(), self.clock.clone(), listening);
+        let actuator = Actuator::new(about, slots, metrics.clone(), self.clock.clone(), listening);
         #[cfg_attr(not(feature = "testing"), allow(unused_mut))]
         let mut apis = Apis::new(Arc::new(actuator), Arc::new(states));
         #[cfg_attr(not(feature = "testing"), allow(unused_mut))]
@@ -188,7 +181,7 @@ impl Builder {
             hooks.push(shapes);
         }
         let hooks = Hooks::from_iter(hooks);
-        Ok(Runtime::new(apis.hooked(&hooks), hooks, slots, openers, stopping, addresses))
+        Ok(Runtime::new(apis.hooked(&hooks), hooks, declared, env, addresses))
     }
 
     fn limits(&self) -> pillion_core::Limits {

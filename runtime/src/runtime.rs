@@ -7,12 +7,22 @@ use std::time::Duration;
 use pillion_core::Slot;
 use pillion_core::slot::Phase;
 use pillion_proto::{Apis, Hooks};
+use pillion_spi::OpenEnv;
+use pillion_spi::registry::{Settings, StateType};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::builder::Builder;
 use crate::config::Config;
+
+/// A component that the configuration declares.
+#[derive(Debug)]
+pub(crate) struct Declared {
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) kind: Arc<StateType>,
+    pub(crate) settings: Settings,
+}
 
 /// A runtime: components being opened and used, and the APIs on top of them.
 ///
@@ -21,7 +31,8 @@ pub struct Runtime {
     apis: Apis,
     #[cfg_attr(not(feature = "server"), allow(dead_code))]
     pub(crate) hooks: Hooks,
-    slots: Vec<Arc<Slot>>,
+    declared: Vec<Declared>,
+    env: OpenEnv,
     openers: TaskTracker,
     stopping: CancellationToken,
     #[cfg_attr(not(feature = "server"), allow(dead_code))]
@@ -30,7 +41,7 @@ pub struct Runtime {
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("slots", &self.slots).finish_non_exhaustive()
+        f.debug_struct("Runtime").field("components", &self.declared).finish_non_exhaustive()
     }
 }
 
@@ -43,12 +54,24 @@ impl Runtime {
     pub(crate) fn new(
         apis: Apis,
         hooks: Hooks,
-        slots: Vec<Arc<Slot>>,
-        openers: TaskTracker,
-        stopping: CancellationToken,
+        declared: Vec<Declared>,
+        env: OpenEnv,
         addresses: watch::Sender<Vec<String>>,
     ) -> Self {
-        Self { apis, hooks, slots, openers, stopping, addresses }
+        let (openers, stopping) = (TaskTracker::new(), CancellationToken::new());
+        Self { apis, hooks, declared, env, openers, stopping, addresses }
+    }
+
+    /// Begins to open the components, on the current tokio runtime.
+    pub(crate) fn open(&self) {
+        for Declared { slot, kind, settings } in &self.declared {
+            let (slot, kind, settings, env) = (slot.clone(), kind.clone(), settings.clone(), self.env.clone());
+            let stopping = self.stopping.clone();
+            self.openers.spawn(async move {
+                stopping.run_until_cancelled(slot.run(&kind, &settings, &env)).await;
+            });
+        }
+        self.openers.close();
     }
 
     /// The APIs, with every hook in place: what transports serve and programs call.
@@ -58,15 +81,16 @@ impl Runtime {
 
     /// Whether every component can be used.
     pub fn is_ready(&self) -> bool {
-        self.slots.iter().all(|slot| slot.status().phase == Phase::Ready)
+        self.declared.iter().all(|declared| declared.slot.status().phase == Phase::Ready)
     }
 
     /// Closes every component and waits until nothing of them is left, each for at most `grace`.
     pub async fn close(&self, grace: Duration) {
         self.stopping.cancel();
+        self.openers.close();
         self.openers.wait().await;
-        let closing = self.slots.iter().map(|slot| async move {
-            let clock: &dyn pillion_spi::Clock = &pillion_spi::SystemClock;
+        let clock = &*self.env.clock;
+        let closing = self.declared.iter().map(|Declared { slot, .. }| async move {
             if clock.timeout(grace, slot.close()).await.is_err() {
                 tracing::warn!(component = slot.name(), "component did not close in time; it was abandoned");
             }

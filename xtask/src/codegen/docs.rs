@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 
-use super::ir::{Contract, Field, Kind, Label, Message, Shape};
+use super::ir::{CategoryRules, Contract, Field, Kind, Label, Message, Shape};
 use super::{Compiled, Files};
 
 /// Emits `docs/reference/{api,errors}.md`.
@@ -55,6 +55,19 @@ fn api(contract: &Contract) -> Result<String> {
         }
         writeln!(page, "\n### {}\n\n{}", message.full_name.trim_start_matches("pillion."), message.doc)?;
         fields(&mut page, "Fields", message)?;
+    }
+    writeln!(page, "\n## Enums")?;
+    for found in contract.enums.values() {
+        let table = found.name == "Reason" || found.name == "Category";
+        let testing = contract.services.iter().any(|service| service.testing && service.package == found.package);
+        if table || testing {
+            continue;
+        }
+        writeln!(page, "\n### {}\n\n{}\n", found.full_name.trim_start_matches("pillion."), found.doc)?;
+        writeln!(page, "| value | number | meaning |\n|---|---|---|")?;
+        for value in &found.values {
+            writeln!(page, "| `{}` | {} | {} |", value.name, value.number, value.doc.replace('\n', " "))?;
+        }
     }
     Ok(page)
 }

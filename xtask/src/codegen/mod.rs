@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use prost_reflect::DescriptorPool;
 
+use crate::repository;
+
 /// Write everything that is generated from the protos.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -33,6 +35,13 @@ pub struct Arguments {
     /// Accept the present contract as the new baseline. Only a release does this.
     #[arg(long, conflicts_with = "check")]
     set_baseline: bool,
+}
+
+impl Arguments {
+    /// Only look.
+    pub fn check() -> Self {
+        Self { check: true, set_baseline: false }
+    }
 }
 
 /// The first line of every generated source.
@@ -101,12 +110,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         baseline::check(&baseline, &compiled)?;
     }
     if arguments.check { compare(&root, &files) } else { write(&root, &files) }
-}
-
-/// The folder that holds the workspace.
-pub fn repository() -> Result<PathBuf> {
-    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
-    Ok(Path::new(&manifest).parent().context("xtask has no parent folder")?.to_owned())
 }
 
 fn write(root: &Path, files: &Files) -> Result<()> {

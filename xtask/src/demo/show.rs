@@ -1,0 +1,105 @@
+//! The calls that are shown, each with its answer, each checked.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// One runtime, and the programs that call it.
+#[derive(Clone, Copy)]
+pub struct Show<'a> {
+    pub binary: &'a Path,
+    pub quickstart: &'a Path,
+    pub client: &'a Path,
+    pub endpoint: &'a str,
+}
+
+impl Show<'_> {
+    /// Calls the runtime in every way there is.
+    pub fn everything(&self, in_process: bool) -> Result<()> {
+        self.pillion(&["wait", "--ready", "--timeout", "20s"], "")?;
+        self.pillion(&["status"], "ready")?;
+        self.grpc()?;
+        self.http()?;
+        self.rust(in_process)?;
+        self.layotto()
+    }
+
+    fn grpc(&self) -> Result<()> {
+        heading("gRPC, with the command line");
+        self.pillion(&["state", "set", "cart", "apple", "--json"], "etag")?;
+        self.pillion(&["state", "get", "cart"], "apple")?;
+        self.pillion(&["state", "list", "ca"], "cart")
+    }
+
+    fn http(&self) -> Result<()> {
+        heading("HTTP, with curl");
+        let url = format!("{}/v1/state/state/fruit%2F1", self.endpoint);
+        self.curl(&["-X", "PUT", "--data-binary", "pear", "-H", "content-type: text/plain", &url], "etag")?;
+        self.curl(&["-i", &url], "pear")?;
+        self.curl(&["-X", "PUT", "--data-binary", "plum", "-H", "if-none-match: *", &url], "state.key_exists")?;
+        let rpc = format!("{}/pillion.state.v1.StateService/GetMany", self.endpoint);
+        let body = r#"{"keys":["cart","fruit/1","nothing"]}"#;
+        self.curl(&["--json", body, &rpc], "YXBwbGU=")?;
+        self.curl(&["-X", "DELETE", &url], "existed")
+    }
+
+    fn rust(&self, in_process: bool) -> Result<()> {
+        if in_process {
+            heading("Rust, in-process: the same program without an endpoint");
+            check(Command::new(self.quickstart).env_remove("PILLION_ENDPOINT"), "42 items")?;
+        }
+        heading("Rust, remote");
+        check(Command::new(self.quickstart).env("PILLION_ENDPOINT", self.endpoint), "42 items")
+    }
+
+    fn layotto(&self) -> Result<()> {
+        heading("Layotto: the npm package `layotto`, unmodified");
+        let address = self.endpoint.trim_start_matches("http://");
+        let (host, port) = address.rsplit_once(':').context("an endpoint without a port")?;
+        check(
+            Command::new("node").arg(self.client).env("runtime_GRPC_HOST", host).env("runtime_GRPC_PORT", port),
+            "0 failed",
+        )
+    }
+
+    fn pillion(&self, arguments: &[&str], expected: &str) -> Result<()> {
+        check(Command::new(self.binary).args(arguments).env("PILLION_ENDPOINT", self.endpoint), expected)
+    }
+
+    fn curl(&self, arguments: &[&str], expected: &str) -> Result<()> {
+        check(Command::new("curl").args(["-sS", "--max-time", "10"]).args(arguments), expected)
+    }
+}
+
+fn heading(text: &str) {
+    println!("\n  ── {text}");
+}
+
+/// Runs a command, prints it and its answer, and looks for `expected` in that.
+fn check(command: &mut Command, expected: &str) -> Result<()> {
+    println!("$ {}", line(command));
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start {:?}", command.get_program()))?;
+    let answer = String::from_utf8_lossy(&output.stdout);
+    println!("{}", answer.trim_end());
+    // A refusal that is expected is an answer.
+    let refused = !output.status.success();
+    if refused || !answer.contains(expected) {
+        bail!("`{}` was to answer with {expected:?} ({})", line(command), output.status);
+    }
+    Ok(())
+}
+
+/// A command as a person would type it.
+pub fn line(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program()).to_string_lossy();
+    let arguments = command.get_args().map(|argument| {
+        let text = argument.to_string_lossy();
+        if text.contains([' ', '"', '{', '*']) { format!("'{text}'") } else { text.into_owned() }
+    });
+    std::iter::once(program.into_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+}

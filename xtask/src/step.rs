@@ -1,0 +1,66 @@
+//! Running other programs, one visible step after another.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::repository;
+
+/// The profile that all checks and tests share, so that dependencies are compiled once.
+pub const PROFILE: &str = "ci";
+
+/// A program to run in the repository's folder.
+pub fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(repository()?).stdin(Stdio::null());
+    Ok(command)
+}
+
+/// Cargo, the same one that runs this task.
+pub fn cargo(arguments: &[&str]) -> Result<Command> {
+    let mut command = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), arguments)?;
+    // Set for this task by cargo; a nested cargo would take them for its own.
+    for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION", "RUST_RECURSION_COUNT"] {
+        command.env_remove(name);
+    }
+    Ok(command)
+}
+
+/// Runs a step and says how long it took.
+pub fn run(title: &str, mut command: Command) -> Result<()> {
+    println!("── {title}");
+    let began = Instant::now();
+    let status = command.status().with_context(|| format!("cannot start {:?}", command.get_program()))?;
+    println!("── {title}: {} s", began.elapsed().as_secs());
+    if !status.success() {
+        bail!("{title} failed: {status}\n  {command:?}");
+    }
+    Ok(())
+}
+
+/// Runs a step whose output matters only when it fails.
+pub fn quiet(title: &str, mut command: Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("cannot start {:?}", command.get_program()))?;
+    if !output.status.success() {
+        bail!(
+            "{title} failed: {}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}
+
+/// Whether a program is on the path.
+pub fn has(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| is_executable(&folder.join(program))))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.is_file()
+}

@@ -1,0 +1,49 @@
+//! Kill loops, drains and recorded histories, on the real binary and real servers.
+
+use anyhow::Result;
+
+use crate::step::{PROFILE, cargo, run as step};
+
+/// Kill, freeze and restart Pillion and its stores, and audit every acknowledged write.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// How many kills of each store, and how many histories.
+    #[arg(long, default_value_t = 200)]
+    cycles: u32,
+    /// Where the random choices begin; printed with every failure.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+impl Arguments {
+    /// As much as a submission gets.
+    pub fn short() -> Self {
+        Self { cycles: 50, seed: None }
+    }
+}
+
+/// Builds with failure points and runs the fault suites.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let cycles = arguments.cycles.to_string();
+    step(
+        "building with failure points",
+        cargo(&["build", "--profile", PROFILE, "-p", "pillion-cli", "--features", "pillion-cli/chaos"])?,
+    )?;
+    let mut command = cargo(&[
+        "run",
+        "--profile",
+        PROFILE,
+        "-p",
+        "pillion-conformance",
+        "--all-features",
+        "--bin",
+        "torture",
+        "--",
+        "--cycles",
+        &cycles,
+    ])?;
+    if let Some(seed) = arguments.seed {
+        command.args(["--seed", &seed.to_string()]);
+    }
+    step("faults", command)
+}
