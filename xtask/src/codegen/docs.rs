@@ -117,6 +117,12 @@ fn errors(contract: &Contract) -> Result<String> {
     let mut page = format!(
         "{NOTE}\n\n# Errors\n\nEvery error has a reason (the code), a category (the exception class), an outcome (`rejected`: surely not done; `unknown`: may be done) and advice.\n"
     );
+    writeln!(page, "\n| category | gRPC | HTTP | retry | meaning |\n|---|---|---|---|---|")?;
+    for category in contract.categories.iter().filter(|category| category.name != "UNSPECIFIED") {
+        let CategoryRules { grpc, http, retryable } = &category.rules;
+        let (name, retry) = (category.name.to_lowercase(), if *retryable { "yes" } else { "no" });
+        writeln!(page, "| {name} | {grpc} | {http} | {retry} | {} |", category.doc.replace('\n', " "))?;
+    }
     writeln!(
         page,
         "\n| reason | category | gRPC | HTTP | retry | meaning | what to do |\n|---|---|---|---|---|---|---|"
