@@ -88,7 +88,7 @@ async fn what_may_be_evicted_makes_no_repeated_call_recognisable() {
 
 #[tokio::test]
 async fn a_strong_write_waits_for_the_replicas_there_are() {
-    let primary = Server::start(&[]);
+    let primary = Server::start(&["--repl-diskless-sync-delay", "0"]);
     let replica = Server::start(&["--replicaof", &format!("127.0.0.1 {}", primary.port)]);
     let synced = || {
         let info: String = redis::cmd("INFO").arg("replication").query(&mut primary.client()).unwrap();
@@ -133,7 +133,7 @@ async fn a_strong_write_waits_for_the_replicas_there_are() {
 
 #[tokio::test]
 async fn a_replica_does_not_claim_to_see_every_write() {
-    let primary = Server::start(&[]);
+    let primary = Server::start(&["--repl-diskless-sync-delay", "0"]);
     let replica = Server::start(&["--replicaof", &format!("127.0.0.1 {}", primary.port)]);
     let store = replica.open().await;
     assert!(!store.caps().strong_reads);

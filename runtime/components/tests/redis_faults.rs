@@ -354,7 +354,7 @@ async fn a_server_that_loads_its_data_is_waited_for() {
     let store = server.open_with(quick(), OpenEnv::new("test")).await.unwrap();
     written(&store, blind_put("k")).await;
     server.kill();
-    server.restart_with(&["--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024"]);
+    server.restart_with(&["--key-load-delay", "30000", "--loading-process-events-interval-bytes", "1024"]);
     let again = server.open_with(quick(), OpenEnv::new("test")).await.err().expect("it is still loading");
     assert_eq!(again.kind(), Kind::Unavailable);
     until("the cause is known", async || store.trouble().is_some_and(|trouble| trouble.cause.contains("loading")))
@@ -409,7 +409,7 @@ async fn a_large_value_on_a_slow_way_is_not_silence() {
     let slow = Arc::new(Slow);
     let mut env = OpenEnv::new("test");
     env.network = slow;
-    let store = server.open_with(json!({"response_timeout": "200ms"}), env).await.unwrap();
+    let store = server.open_with(json!({"response_timeout": "400ms"}), env).await.unwrap();
     // At 10 MiB a second, several times the response timeout each way.
     let value = vec![7; 16 << 20];
     written(&store, put("k", value.clone(), Condition::None)).await;
@@ -516,6 +516,7 @@ fn settings_that_cannot_work_are_refused() {
         json!({}),
         json!({"url": "http://h"}),
         json!({"url": "redis://:s3cret@h:99999"}),
+        json!({"url": "unix:///run/redis.sock?pass=s3cret"}),
         json!({"url": "rediss://h#insecure"}),
         json!({"url": "redis://h", "unknown": 1}),
         json!({"url": "redis://h", "connect_timeout": 5}),

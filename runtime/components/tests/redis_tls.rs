@@ -109,7 +109,7 @@ async fn a_user_can_log_in_over_a_unix_socket() {
     let socket = socket.display();
     for settings in [
         json!({"url": format!("unix://{socket}"), "username": "app", "password": "p@ss"}),
-        json!({"url": format!("redis+unix://{socket}?db=2&user=app&pass=p%40ss")}),
+        json!({"url": format!("redis+unix://{socket}?db=2&user=app"), "password": "p@ss"}),
         json!({"url": format!("redis://app:p%40ss@127.0.0.1:{}/2", server.port)}),
     ] {
         works(State::open(config(settings), OpenEnv::new("test")).await.unwrap()).await;

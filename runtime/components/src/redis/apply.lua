@@ -110,18 +110,20 @@ local function perform(key, at, entry)
     end
     redis.call('DEL', key)
   end
-  local number = redis.call('HINCRBY', key, 'version', 1)
+  local number = tonumber(entry and entry.bare or 0) + 1
   local bare
   if number < EXACT then
     bare = string.format('%.0f', number)
   else
+    redis.call('HINCRBY', key, 'version', 1)
     bare = redis.call('HGET', key, 'version')
   end
   local text = bare .. '-' .. (entry and entry.generation or ARGV[at + 4])
+  local tag = text .. ARGV[at + 5]
   if ARGV[at] == 'f' then
-    redis.call('HSET', key, 'data', ARGV[at + 3], 'pillion', text .. ARGV[at + 5], 'first-write', '0')
+    redis.call('HSET', key, 'version', bare, 'data', ARGV[at + 3], 'pillion', tag, 'first-write', '0')
   else
-    redis.call('HSET', key, 'data', ARGV[at + 3], 'pillion', text .. ARGV[at + 5])
+    redis.call('HSET', key, 'version', bare, 'data', ARGV[at + 3], 'pillion', tag)
   end
   if expiry == 'n' then
     if entry then

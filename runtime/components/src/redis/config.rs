@@ -87,8 +87,12 @@ pub struct Url(redis::ConnectionInfo);
 
 impl fmt::Debug for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.uses_tls() { "rediss" } else { "redis" };
-        write!(f, "{scheme}://{}/{}", self.endpoint(), self.0.redis_settings().db())
+        let database = self.0.redis_settings().db();
+        match self.endpoint() {
+            Endpoint::Unix(path) => write!(f, "unix://{}?db={database}", path.display()),
+            tcp if self.uses_tls() => write!(f, "rediss://{tcp}/{database}"),
+            tcp => write!(f, "redis://{tcp}/{database}"),
+        }
     }
 }
 
@@ -101,9 +105,13 @@ impl Url {
         if text.contains('#') {
             return Err("a fragment (`#…`) has no meaning in the address of a Redis server; see `tls.insecure`");
         }
-        text.into_connection_info().map(Self).map_err(
+        let info = text.into_connection_info().map_err(
             |_| "not the address of a Redis server: expected `redis://host:port/db`, `rediss://…` or `unix:///path`",
-        )
+        )?;
+        if matches!(info.addr(), ConnectionAddr::Unix(_)) && info.redis_settings().password().is_some() {
+            return Err("a password has no place in the query of an address; see `password`");
+        }
+        Ok(Self(info))
     }
 
     fn endpoint(&self) -> Endpoint {

@@ -109,13 +109,13 @@ impl Link {
         let mut failures = 0;
         let mut since = None;
         loop {
-            let error = match self.server.connect(None).await {
-                Ok((live, driver, facts)) => {
+            let (error, driver) = match self.server.connect(None).await {
+                Ok((live, mut driver, facts)) => {
                     self.server.learn(facts);
                     since = None;
                     let began = clock.now();
                     self.set(State::Up(live.clone()));
-                    let error = self.serve(&live, driver).await;
+                    let error = self.serve(&live, &mut driver).await;
                     if clock.now() - began > LONGEST_PAUSE {
                         failures = 0;
                     }
@@ -127,20 +127,22 @@ impl Link {
                         self.set(State::Connecting);
                         continue;
                     }
-                    error
+                    (error, Some(driver))
                 }
-                Err(error) => error,
+                Err(error) => (error, None),
             };
             let since = *since.get_or_insert_with(|| clock.wall());
             tracing::debug!(component = %self.server.env.name, %error, "no connection to Redis");
             self.set(State::Down(Trouble { cause: error.to_string(), since }));
+            // Only now: with it end the calls that wait, and the next ones must find the link down.
+            drop(driver);
             self.server.pause(failures).await;
             failures += 1;
         }
     }
 
     /// Drives a connection until it ends, and tells why it did.
-    async fn serve(&self, live: &Live, driver: Driver) -> Error {
+    async fn serve(&self, live: &Live, driver: &mut Driver) -> Error {
         let server = &self.server;
         tokio::select! {
             () = driver => Error::unavailable(format!("{} closed the connection", server.name())),
