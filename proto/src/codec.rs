@@ -82,6 +82,7 @@ impl Input {
         }
     }
 
+    #[cfg_attr(not(feature = "testing"), allow(dead_code))] // no native method uploads yet
     pub(crate) fn many<C: Codec, M: Message + Default + DeserializeOwned + 'static>(self) -> Events<M> {
         match self {
             Self::One(bytes) => Events::new(futures::stream::iter([C::decode(bytes)])),

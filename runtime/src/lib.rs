@@ -11,6 +11,7 @@ mod runtime;
 mod sidecar;
 
 pub use builder::{Builder, Mode, registry};
+pub use pillion_spi::{Clock, SystemClock, VirtualClock};
 pub use runtime::Runtime;
 #[cfg(feature = "server")]
 pub use sidecar::Sidecar;
