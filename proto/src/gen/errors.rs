@@ -60,6 +60,15 @@ pub static REASONS: &[Reason] = &[
     Reason::ConfigUnsupportedFormat,
     Reason::ConfigAddressInUse,
     Reason::ConfigTokenRequired,
+    Reason::ConfigNotFound,
+    Reason::ConfigNotText,
+    Reason::ConfigAmbiguous,
+    Reason::ConfigEmpty,
+    Reason::ConfigTooDeep,
+    Reason::ConfigUnsupportedYaml,
+    Reason::ConfigInvalidValue,
+    Reason::ConfigVariableSyntax,
+    Reason::ConfigConflict,
 ];
 impl Reason {
     /// The code that users see: `state.etag_mismatch`.
@@ -121,6 +130,15 @@ impl Reason {
             Self::ConfigUnsupportedFormat => "config.unsupported_format",
             Self::ConfigAddressInUse => "config.address_in_use",
             Self::ConfigTokenRequired => "config.token_required",
+            Self::ConfigNotFound => "config.not_found",
+            Self::ConfigNotText => "config.not_text",
+            Self::ConfigAmbiguous => "config.ambiguous",
+            Self::ConfigEmpty => "config.empty",
+            Self::ConfigTooDeep => "config.too_deep",
+            Self::ConfigUnsupportedYaml => "config.unsupported_yaml",
+            Self::ConfigInvalidValue => "config.invalid_value",
+            Self::ConfigVariableSyntax => "config.variable_syntax",
+            Self::ConfigConflict => "config.conflict",
         }
     }
     /// The kind of failure.
@@ -182,6 +200,15 @@ impl Reason {
             Self::ConfigUnsupportedFormat => Category::Invalid,
             Self::ConfigAddressInUse => Category::Unavailable,
             Self::ConfigTokenRequired => Category::Invalid,
+            Self::ConfigNotFound => Category::Invalid,
+            Self::ConfigNotText => Category::Invalid,
+            Self::ConfigAmbiguous => Category::Invalid,
+            Self::ConfigEmpty => Category::Invalid,
+            Self::ConfigTooDeep => Category::Invalid,
+            Self::ConfigUnsupportedYaml => Category::Invalid,
+            Self::ConfigInvalidValue => Category::Invalid,
+            Self::ConfigVariableSyntax => Category::Invalid,
+            Self::ConfigConflict => Category::Invalid,
         }
     }
     /// The canonical gRPC status code.
@@ -243,6 +270,15 @@ impl Reason {
             Self::ConfigUnsupportedFormat => 3,
             Self::ConfigAddressInUse => 14,
             Self::ConfigTokenRequired => 3,
+            Self::ConfigNotFound => 3,
+            Self::ConfigNotText => 3,
+            Self::ConfigAmbiguous => 3,
+            Self::ConfigEmpty => 3,
+            Self::ConfigTooDeep => 3,
+            Self::ConfigUnsupportedYaml => 3,
+            Self::ConfigInvalidValue => 3,
+            Self::ConfigVariableSyntax => 3,
+            Self::ConfigConflict => 3,
         }
     }
     /// The HTTP status.
@@ -304,6 +340,15 @@ impl Reason {
             Self::ConfigUnsupportedFormat => 400,
             Self::ConfigAddressInUse => 503,
             Self::ConfigTokenRequired => 400,
+            Self::ConfigNotFound => 400,
+            Self::ConfigNotText => 400,
+            Self::ConfigAmbiguous => 400,
+            Self::ConfigEmpty => 400,
+            Self::ConfigTooDeep => 400,
+            Self::ConfigUnsupportedYaml => 400,
+            Self::ConfigInvalidValue => 400,
+            Self::ConfigVariableSyntax => 400,
+            Self::ConfigConflict => 400,
         }
     }
     /// Whether trying again later may succeed.
@@ -365,6 +410,15 @@ impl Reason {
             Self::ConfigUnsupportedFormat => false,
             Self::ConfigAddressInUse => false,
             Self::ConfigTokenRequired => false,
+            Self::ConfigNotFound => false,
+            Self::ConfigNotText => false,
+            Self::ConfigAmbiguous => false,
+            Self::ConfigEmpty => false,
+            Self::ConfigTooDeep => false,
+            Self::ConfigUnsupportedYaml => false,
+            Self::ConfigInvalidValue => false,
+            Self::ConfigVariableSyntax => false,
+            Self::ConfigConflict => false,
         }
     }
     /// What to do next.
@@ -472,11 +526,9 @@ impl Reason {
             Self::ActuatorNotReady => {
                 "`pillion status` shows the cause of each component"
             }
-            Self::ConfigUnreadable => {
-                "name a file that exists and that this user may read"
-            }
+            Self::ConfigUnreadable => "name a regular file that this user may read",
             Self::ConfigTooLarge => {
-                "a configuration has at most 1 MiB and 64 levels; is this the right file?"
+                "a configuration has at most 1 MiB, and its variables expand to at most 4 MiB; is this the right file?"
             }
             Self::ConfigSyntax => "correct the line that the message shows",
             Self::ConfigUnknownKey => {
@@ -495,7 +547,26 @@ impl Reason {
             Self::ConfigAddressInUse => {
                 "stop the process that holds the port, or choose another with --port (0 for any)"
             }
-            Self::ConfigTokenRequired => "set security.token, or listen on 127.0.0.1",
+            Self::ConfigTokenRequired => {
+                "set security.token or security.token_file, or listen on 127.0.0.1"
+            }
+            Self::ConfigNotFound => {
+                "check the path; relative ones begin at the working directory"
+            }
+            Self::ConfigNotText => {
+                "check that the path names the right file, and save it as UTF-8"
+            }
+            Self::ConfigAmbiguous => "keep one of them, or name one with --config",
+            Self::ConfigEmpty => {
+                "write a setting, or name no file to run without a configuration"
+            }
+            Self::ConfigTooDeep => "is this the right file?",
+            Self::ConfigUnsupportedYaml => "write the value out where it is used",
+            Self::ConfigInvalidValue => "the message says what is expected",
+            Self::ConfigVariableSyntax => {
+                "write ${NAME}, ${NAME:-default} or ${NAME:?message}, in values only; $${ stands for the characters themselves"
+            }
+            Self::ConfigConflict => "remove one of the two",
         }
     }
     /// What it means.
@@ -601,7 +672,7 @@ impl Reason {
             }
             Self::ConfigSyntax => "The file is not YAML or JSON.",
             Self::ConfigUnknownKey => "A key that does not exist.",
-            Self::ConfigWrongType => "A value of the wrong type or out of its range.",
+            Self::ConfigWrongType => "A value of the wrong type.",
             Self::ConfigDuplicateKey => "A key or a component name that stands twice.",
             Self::ConfigUnresolvedVariable => "A `${VARIABLE}` without a value.",
             Self::ConfigUnknownType => "A component type that this build does not have.",
@@ -615,6 +686,27 @@ impl Reason {
             Self::ConfigTokenRequired => {
                 "Listening on more than this machine needs a token."
             }
+            Self::ConfigNotFound => {
+                "The configuration file that was named does not exist."
+            }
+            Self::ConfigNotText => {
+                "The configuration file holds bytes that are not UTF-8 text."
+            }
+            Self::ConfigAmbiguous => {
+                "Several files of one folder could each be the configuration."
+            }
+            Self::ConfigEmpty => "The configuration file sets nothing.",
+            Self::ConfigTooDeep => {
+                "Lists and mappings are nested deeper than a configuration needs."
+            }
+            Self::ConfigUnsupportedYaml => {
+                "An anchor, alias, merge key, tag, directive or second document: each hides what a configuration says."
+            }
+            Self::ConfigInvalidValue => {
+                "A value of the right type that the key does not take."
+            }
+            Self::ConfigVariableSyntax => "Text that begins like a variable and is none.",
+            Self::ConfigConflict => "Two settings exclude each other.",
         }
     }
     /// The reason of this code.
@@ -676,6 +768,15 @@ impl Reason {
             "config.unsupported_format" => Some(Self::ConfigUnsupportedFormat),
             "config.address_in_use" => Some(Self::ConfigAddressInUse),
             "config.token_required" => Some(Self::ConfigTokenRequired),
+            "config.not_found" => Some(Self::ConfigNotFound),
+            "config.not_text" => Some(Self::ConfigNotText),
+            "config.ambiguous" => Some(Self::ConfigAmbiguous),
+            "config.empty" => Some(Self::ConfigEmpty),
+            "config.too_deep" => Some(Self::ConfigTooDeep),
+            "config.unsupported_yaml" => Some(Self::ConfigUnsupportedYaml),
+            "config.invalid_value" => Some(Self::ConfigInvalidValue),
+            "config.variable_syntax" => Some(Self::ConfigVariableSyntax),
+            "config.conflict" => Some(Self::ConfigConflict),
             _ => None,
         }
     }

@@ -410,7 +410,7 @@ pub enum Reason {
     ConfigSyntax = 102,
     /// A key that does not exist.
     ConfigUnknownKey = 103,
-    /// A value of the wrong type or out of its range.
+    /// A value of the wrong type.
     ConfigWrongType = 104,
     /// A key or a component name that stands twice.
     ConfigDuplicateKey = 105,
@@ -426,6 +426,24 @@ pub enum Reason {
     ConfigAddressInUse = 110,
     /// Listening on more than this machine needs a token.
     ConfigTokenRequired = 111,
+    /// The configuration file that was named does not exist.
+    ConfigNotFound = 112,
+    /// The configuration file holds bytes that are not UTF-8 text.
+    ConfigNotText = 113,
+    /// Several files of one folder could each be the configuration.
+    ConfigAmbiguous = 114,
+    /// The configuration file sets nothing.
+    ConfigEmpty = 115,
+    /// Lists and mappings are nested deeper than a configuration needs.
+    ConfigTooDeep = 116,
+    /// An anchor, alias, merge key, tag, directive or second document: each hides what a configuration says.
+    ConfigUnsupportedYaml = 117,
+    /// A value of the right type that the key does not take.
+    ConfigInvalidValue = 118,
+    /// Text that begins like a variable and is none.
+    ConfigVariableSyntax = 119,
+    /// Two settings exclude each other.
+    ConfigConflict = 120,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -490,6 +508,15 @@ impl Reason {
             Self::ConfigUnsupportedFormat => "REASON_CONFIG_UNSUPPORTED_FORMAT",
             Self::ConfigAddressInUse => "REASON_CONFIG_ADDRESS_IN_USE",
             Self::ConfigTokenRequired => "REASON_CONFIG_TOKEN_REQUIRED",
+            Self::ConfigNotFound => "REASON_CONFIG_NOT_FOUND",
+            Self::ConfigNotText => "REASON_CONFIG_NOT_TEXT",
+            Self::ConfigAmbiguous => "REASON_CONFIG_AMBIGUOUS",
+            Self::ConfigEmpty => "REASON_CONFIG_EMPTY",
+            Self::ConfigTooDeep => "REASON_CONFIG_TOO_DEEP",
+            Self::ConfigUnsupportedYaml => "REASON_CONFIG_UNSUPPORTED_YAML",
+            Self::ConfigInvalidValue => "REASON_CONFIG_INVALID_VALUE",
+            Self::ConfigVariableSyntax => "REASON_CONFIG_VARIABLE_SYNTAX",
+            Self::ConfigConflict => "REASON_CONFIG_CONFLICT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -553,6 +580,15 @@ impl Reason {
             "REASON_CONFIG_UNSUPPORTED_FORMAT" => Some(Self::ConfigUnsupportedFormat),
             "REASON_CONFIG_ADDRESS_IN_USE" => Some(Self::ConfigAddressInUse),
             "REASON_CONFIG_TOKEN_REQUIRED" => Some(Self::ConfigTokenRequired),
+            "REASON_CONFIG_NOT_FOUND" => Some(Self::ConfigNotFound),
+            "REASON_CONFIG_NOT_TEXT" => Some(Self::ConfigNotText),
+            "REASON_CONFIG_AMBIGUOUS" => Some(Self::ConfigAmbiguous),
+            "REASON_CONFIG_EMPTY" => Some(Self::ConfigEmpty),
+            "REASON_CONFIG_TOO_DEEP" => Some(Self::ConfigTooDeep),
+            "REASON_CONFIG_UNSUPPORTED_YAML" => Some(Self::ConfigUnsupportedYaml),
+            "REASON_CONFIG_INVALID_VALUE" => Some(Self::ConfigInvalidValue),
+            "REASON_CONFIG_VARIABLE_SYNTAX" => Some(Self::ConfigVariableSyntax),
+            "REASON_CONFIG_CONFLICT" => Some(Self::ConfigConflict),
             _ => None,
         }
     }

@@ -1015,6 +1015,15 @@ impl serde::Serialize for Reason {
             Self::ConfigUnsupportedFormat => "REASON_CONFIG_UNSUPPORTED_FORMAT",
             Self::ConfigAddressInUse => "REASON_CONFIG_ADDRESS_IN_USE",
             Self::ConfigTokenRequired => "REASON_CONFIG_TOKEN_REQUIRED",
+            Self::ConfigNotFound => "REASON_CONFIG_NOT_FOUND",
+            Self::ConfigNotText => "REASON_CONFIG_NOT_TEXT",
+            Self::ConfigAmbiguous => "REASON_CONFIG_AMBIGUOUS",
+            Self::ConfigEmpty => "REASON_CONFIG_EMPTY",
+            Self::ConfigTooDeep => "REASON_CONFIG_TOO_DEEP",
+            Self::ConfigUnsupportedYaml => "REASON_CONFIG_UNSUPPORTED_YAML",
+            Self::ConfigInvalidValue => "REASON_CONFIG_INVALID_VALUE",
+            Self::ConfigVariableSyntax => "REASON_CONFIG_VARIABLE_SYNTAX",
+            Self::ConfigConflict => "REASON_CONFIG_CONFLICT",
         };
         serializer.serialize_str(variant)
     }
@@ -1082,6 +1091,15 @@ impl<'de> serde::Deserialize<'de> for Reason {
             "REASON_CONFIG_UNSUPPORTED_FORMAT",
             "REASON_CONFIG_ADDRESS_IN_USE",
             "REASON_CONFIG_TOKEN_REQUIRED",
+            "REASON_CONFIG_NOT_FOUND",
+            "REASON_CONFIG_NOT_TEXT",
+            "REASON_CONFIG_AMBIGUOUS",
+            "REASON_CONFIG_EMPTY",
+            "REASON_CONFIG_TOO_DEEP",
+            "REASON_CONFIG_UNSUPPORTED_YAML",
+            "REASON_CONFIG_INVALID_VALUE",
+            "REASON_CONFIG_VARIABLE_SYNTAX",
+            "REASON_CONFIG_CONFLICT",
         ];
         struct GeneratedVisitor;
         impl serde::de::Visitor<'_> for GeneratedVisitor {
@@ -1201,6 +1219,15 @@ impl<'de> serde::Deserialize<'de> for Reason {
                     }
                     "REASON_CONFIG_ADDRESS_IN_USE" => Ok(Reason::ConfigAddressInUse),
                     "REASON_CONFIG_TOKEN_REQUIRED" => Ok(Reason::ConfigTokenRequired),
+                    "REASON_CONFIG_NOT_FOUND" => Ok(Reason::ConfigNotFound),
+                    "REASON_CONFIG_NOT_TEXT" => Ok(Reason::ConfigNotText),
+                    "REASON_CONFIG_AMBIGUOUS" => Ok(Reason::ConfigAmbiguous),
+                    "REASON_CONFIG_EMPTY" => Ok(Reason::ConfigEmpty),
+                    "REASON_CONFIG_TOO_DEEP" => Ok(Reason::ConfigTooDeep),
+                    "REASON_CONFIG_UNSUPPORTED_YAML" => Ok(Reason::ConfigUnsupportedYaml),
+                    "REASON_CONFIG_INVALID_VALUE" => Ok(Reason::ConfigInvalidValue),
+                    "REASON_CONFIG_VARIABLE_SYNTAX" => Ok(Reason::ConfigVariableSyntax),
+                    "REASON_CONFIG_CONFLICT" => Ok(Reason::ConfigConflict),
                     _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
                 }
             }
