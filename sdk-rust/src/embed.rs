@@ -146,7 +146,7 @@ async fn settled(p: &Pillion) -> Result<Option<ComponentStatus>> {
 
 /// A configuration that was refused; the text shows where and why.
 fn refused(diagnostics: Diagnostics) -> Error {
-    let reason = diagnostics.iter().next().map_or("config.unreadable", |first| first.reason().code());
+    let reason = diagnostics.iter().next().map_or("config.unreadable", |first| first.reason().name());
     // By name: the loader tells more problems apart than there are constants for.
     Error::from(common::Error {
         category: Category::Invalid.into(),

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use pillion_proto::Reason;
 use pillion_spi::Registry;
 use serde_json::json;
 
-use super::diagnostic::{Diagnostic, Diagnostics, Reason};
+use super::diagnostic::{Diagnostic, Diagnostics};
 use super::load::Loader;
 use super::model::{Component, Config};
 
@@ -26,7 +27,7 @@ impl Config {
     pub fn dev_persistent(registry: &Registry, data_dir: &Path) -> Result<Self, Diagnostics> {
         let Some(dir) = data_dir.to_str() else {
             let message = format!("the path `{}` is not UTF-8", data_dir.display());
-            return Err(Diagnostics::new(None, vec![Diagnostic::new(Reason::InvalidValue, message)]));
+            return Err(Diagnostics::new(None, vec![Diagnostic::new(Reason::ConfigInvalidValue, message)]));
         };
         Self::with_greeting().with(registry, "state", json!({ "type": "state.local", "dir": dir }))
     }

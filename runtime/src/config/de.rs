@@ -9,13 +9,14 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
+use pillion_proto::Reason;
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, EnumAccess, Expected, MapAccess, SeqAccess, Unexpected, VariantAccess,
     Visitor,
 };
 use serde::forward_to_deserialize_any;
 
-use super::diagnostic::{Diagnostic, Reason, Span};
+use super::diagnostic::{Diagnostic, Span};
 use super::mask::mask;
 use super::report::Report;
 use super::suggest::nearest;
@@ -196,13 +197,15 @@ impl<'a> Visit<'a> {
 
     fn describe(&self, error: Error) -> Diagnostic {
         match error {
-            Error::Reported => Diagnostic::new(Reason::InvalidValue, "this value is refused"),
+            Error::Reported => Diagnostic::new(Reason::ConfigInvalidValue, "this value is refused"),
             Error::UnknownKey { key, expected } => {
                 let beside = if self.depth == 1 { self.context.known_beside } else { &[] };
                 let known: Vec<&str> = beside.iter().chain(expected).copied().collect();
                 unknown_key(&key, &known)
             }
-            Error::MissingKey(key) => Diagnostic::new(Reason::MissingKey, format!("the key `{key}` is missing here")),
+            Error::MissingKey(key) => {
+                Diagnostic::new(Reason::ConfigMissingKey, format!("the key `{key}` is missing here"))
+            }
             Error::WrongType { expected } => self.wrong_type(type_name(&expected)),
             Error::NotText { expected } => {
                 let expected = type_name(&expected);
@@ -213,10 +216,11 @@ impl<'a> Visit<'a> {
                 }
             }
             Error::InvalidValue { expected } => {
-                Diagnostic::new(Reason::InvalidValue, format!("expected {}", range_name(&expected)))
+                Diagnostic::new(Reason::ConfigInvalidValue, format!("expected {}", range_name(&expected)))
             }
             Error::UnknownWord { word, expected } => {
-                let refusal = Diagnostic::new(Reason::InvalidValue, format!("expected {}", alternatives(expected)));
+                let refusal =
+                    Diagnostic::new(Reason::ConfigInvalidValue, format!("expected {}", alternatives(expected)));
                 // A word from the environment must not even be hinted at.
                 match nearest(&word, expected).filter(|_| !self.node.is_from_environment()) {
                     Some(near) => refusal.label(format!("did you mean `{near}`?")),
@@ -224,10 +228,10 @@ impl<'a> Visit<'a> {
                 }
             }
             Error::Custom(_) if self.node.is_from_environment() => {
-                Diagnostic::new(Reason::InvalidValue, "this value is refused, once its variables are expanded")
+                Diagnostic::new(Reason::ConfigInvalidValue, "this value is refused, once its variables are expanded")
                     .note("the reason is not shown, because it might repeat the value of a variable")
             }
-            Error::Custom(message) => Diagnostic::new(Reason::InvalidValue, mask(&message)),
+            Error::Custom(message) => Diagnostic::new(Reason::ConfigInvalidValue, mask(&message)),
         }
         .at(self.place)
     }
@@ -237,7 +241,7 @@ impl<'a> Visit<'a> {
             Some(_) => format!("expected {expected}, but the variables expand to something else"),
             None => format!("expected {expected}, found {}", self.node.kind()),
         };
-        let refusal = Diagnostic::new(Reason::WrongType, message);
+        let refusal = Diagnostic::new(Reason::ConfigWrongType, message);
         match self.node.is_null() {
             true => refusal.label("nothing stands here").help("give the key a value, or remove it"),
             false => refusal,
@@ -308,7 +312,7 @@ impl<'a> Visit<'a> {
 
 /// An unknown key, with the nearest known one, or with all.
 fn unknown_key(key: &str, known: &[&str]) -> Diagnostic {
-    let refusal = Diagnostic::new(Reason::UnknownKey, format!("unknown key `{}`", shown(key)));
+    let refusal = Diagnostic::new(Reason::ConfigUnknownKey, format!("unknown key `{}`", shown(key)));
     if let Some(near) = nearest(key, known) {
         return refusal.label(format!("did you mean `{near}`?"));
     }

@@ -3,171 +3,12 @@
 use std::fmt;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Element, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
+
+use pillion_proto::Reason;
 
 use super::mask::mask;
 use super::source::Source;
-
-/// Why a configuration was refused: the stable code of a [`Diagnostic`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Reason {
-    /// `config.not_found`
-    NotFound,
-    /// `config.unreadable`
-    Unreadable,
-    /// `config.too_large`
-    TooLarge,
-    /// `config.not_text`
-    NotText,
-    /// `config.unsupported_format`
-    UnsupportedFormat,
-    /// `config.ambiguous`
-    Ambiguous,
-    /// `config.empty`
-    Empty,
-    /// `config.syntax`
-    Syntax,
-    /// `config.too_deep`
-    TooDeep,
-    /// `config.unsupported_yaml`
-    UnsupportedYaml,
-    /// `config.duplicate_key`
-    DuplicateKey,
-    /// `config.unknown_key`
-    UnknownKey,
-    /// `config.missing_key`
-    MissingKey,
-    /// `config.wrong_type`
-    WrongType,
-    /// `config.invalid_value`
-    InvalidValue,
-    /// `config.unknown_type`
-    UnknownType,
-    /// `config.variable_syntax`
-    VariableSyntax,
-    /// `config.unresolved_variable`
-    UnresolvedVariable,
-    /// `config.conflict`
-    Conflict,
-    /// `config.token_required`
-    TokenRequired,
-}
-
-impl Reason {
-    /// Every reason, in the order in which a file is checked.
-    pub const ALL: [Self; 20] = [
-        Self::NotFound,
-        Self::Unreadable,
-        Self::TooLarge,
-        Self::NotText,
-        Self::UnsupportedFormat,
-        Self::Ambiguous,
-        Self::Empty,
-        Self::Syntax,
-        Self::TooDeep,
-        Self::UnsupportedYaml,
-        Self::DuplicateKey,
-        Self::UnknownKey,
-        Self::MissingKey,
-        Self::WrongType,
-        Self::InvalidValue,
-        Self::UnknownType,
-        Self::VariableSyntax,
-        Self::UnresolvedVariable,
-        Self::Conflict,
-        Self::TokenRequired,
-    ];
-
-    /// The code, such as `config.unknown_key`.
-    pub const fn code(self) -> &'static str {
-        self.facts().0
-    }
-
-    /// What it means and what to do about it, for people.
-    pub const fn explanation(self) -> &'static str {
-        self.facts().1
-    }
-
-    const fn facts(self) -> (&'static str, &'static str) {
-        match self {
-            Self::NotFound => {
-                ("config.not_found", "The configuration file that was named does not exist. Check the path.")
-            }
-            Self::Unreadable => (
-                "config.unreadable",
-                "The configuration is not a regular file that this user may read. A folder, a pipe or a device is refused.",
-            ),
-            Self::TooLarge => (
-                "config.too_large",
-                "A configuration file has at most 1 MiB, and its variables expand to at most 4 MiB. Nothing beyond that is read.",
-            ),
-            Self::NotText => (
-                "config.not_text",
-                "The configuration file holds bytes that are not UTF-8 text. Check that the path names the right file and save it as UTF-8.",
-            ),
-            Self::UnsupportedFormat => (
-                "config.unsupported_format",
-                "The file is a configuration, but in a format that this version does not read. Configurations are YAML, or JSON, which is a subset of it.",
-            ),
-            Self::Ambiguous => (
-                "config.ambiguous",
-                "One folder holds several files that could be the configuration. Keep one, or name one with --config.",
-            ),
-            Self::Empty => (
-                "config.empty",
-                "The file sets nothing. To run without a configuration, do not name one; an empty file is more likely an accident.",
-            ),
-            Self::Syntax => {
-                ("config.syntax", "The file is not well-formed YAML. The text cannot be read beyond the place shown.")
-            }
-            Self::TooDeep => ("config.too_deep", "Lists and mappings are nested deeper than any configuration needs."),
-            Self::UnsupportedYaml => (
-                "config.unsupported_yaml",
-                "Anchors, aliases, merge keys, tags, directives, keys that are not text and several documents in one file are refused: each hides what the configuration says. Write the value out.",
-            ),
-            Self::DuplicateKey => (
-                "config.duplicate_key",
-                "A key stands twice in one mapping, so one of the two values would be ignored. Remove one.",
-            ),
-            Self::UnknownKey => (
-                "config.unknown_key",
-                "There is no such setting here. Keys are checked strictly, so that a misspelt one does not silently leave a default in force.",
-            ),
-            Self::MissingKey => ("config.missing_key", "A setting that has no default is not there."),
-            Self::WrongType => (
-                "config.wrong_type",
-                "The value is of another type than the setting: text instead of a number, a list instead of a mapping, or nothing at all.",
-            ),
-            Self::InvalidValue => {
-                ("config.invalid_value", "The value has the right type, but the setting does not allow it.")
-            }
-            Self::UnknownType => (
-                "config.unknown_type",
-                "No component of this type is part of this build. `pillion schema` lists those that are.",
-            ),
-            Self::VariableSyntax => (
-                "config.variable_syntax",
-                "Text that begins with `${` is not a variable. The forms are ${NAME}, ${NAME:-default} and ${NAME:?message}; write $${ for the characters themselves. Variables stand in values, not in keys.",
-            ),
-            Self::UnresolvedVariable => (
-                "config.unresolved_variable",
-                "An environment variable that the configuration needs is not set. Set it, or give a default with ${NAME:-default}.",
-            ),
-            Self::Conflict => ("config.conflict", "Two settings exclude each other. Remove one of them."),
-            Self::TokenRequired => (
-                "config.token_required",
-                "The runtime would be reachable from other machines, and everybody there could use it. Set security.token or security.token_file, or listen on 127.0.0.1.",
-            ),
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
-    }
-}
 
 /// A place in the text, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -249,7 +90,7 @@ impl Diagnostic {
         self
     }
 
-    /// Why, as a stable code.
+    /// Why; one of those that begin with `config.`.
     pub fn reason(&self) -> Reason {
         self.reason
     }
@@ -294,16 +135,24 @@ impl Diagnostics {
     fn render_one(&self, renderer: &Renderer, item: &Diagnostic) -> String {
         let excerpt = self.source.as_ref().zip(item.span).map(|(source, span)| Excerpt::of(&source.text, span));
         let mut elements: Vec<Element<'_>> = Vec::new();
-        if let (Some(source), Some(excerpt)) = (&self.source, &excerpt) {
-            let annotation = AnnotationKind::Primary.span(excerpt.mark.clone()).label(item.label.as_deref());
-            let snippet = Snippet::source(&*excerpt.line).line_start(excerpt.number).path(&*source.name);
-            elements.push(snippet.annotation(annotation).into());
+        match (&self.source, &excerpt) {
+            (Some(source), Some(Excerpt::Line { text, number, mark })) => {
+                let annotation = AnnotationKind::Primary.span(mark.clone()).label(item.label.as_deref());
+                let snippet = Snippet::source(&**text).line_start(*number).path(&*source.name);
+                elements.push(snippet.annotation(annotation).into());
+            }
+            (Some(source), Some(Excerpt::TooLong(position))) => {
+                let origin = Origin::path(&*source.name).line(position.line).char_column(position.column);
+                elements.push(origin.into());
+                elements.extend(item.label.as_ref().map(|label| Level::NOTE.message(label).into()));
+            }
+            _ => {}
         }
         elements.extend(item.advice.iter().map(|advice| match advice {
             Advice::Note(note) => Level::NOTE.message(note).into(),
             Advice::Help(help) => Level::HELP.message(help).into(),
         }));
-        let title = Level::ERROR.primary_title(&*item.message).id(item.reason.code());
+        let title = Level::ERROR.primary_title(&*item.message).id(item.reason.name());
         renderer.render(&[title.elements(elements)])
     }
 
@@ -315,7 +164,7 @@ impl Diagnostics {
     }
 
     fn item_to_json(&self, item: &Diagnostic) -> serde_json::Value {
-        let mut json = serde_json::json!({ "reason": item.reason.code(), "message": item.message });
+        let mut json = serde_json::json!({ "reason": item.reason.name(), "message": item.message });
         if let Some(source) = &self.source {
             json["file"] = (*source.name).into();
             if let Some(span) = item.span {
@@ -351,11 +200,15 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// The one line of the text that a diagnostic shows, secrets masked.
-struct Excerpt {
-    line: String,
-    number: usize,
-    mark: Range<usize>,
+/// The longest line that is shown; masking takes time, and nobody finds anything in a longer one.
+const MAX_LINE: usize = 4 << 10;
+
+/// What a diagnostic shows of the text.
+enum Excerpt {
+    /// Its line, secrets masked, and what to mark in it.
+    Line { text: String, number: usize, mark: Range<usize> },
+    /// Only where it is.
+    TooLong(Position),
 }
 
 impl Excerpt {
@@ -363,8 +216,12 @@ impl Excerpt {
         let before = text.get(..span.start).unwrap_or(text);
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = text[start..].lines().next().unwrap_or_default();
+        let position = Position::of(text, before.len());
+        if line.len() > MAX_LINE {
+            return Self::TooLong(position);
+        }
         let from = (before.len() - start).min(line.len());
         let to = span.end.saturating_sub(start).clamp(from, line.len());
-        Self { line: mask(line), number: Position::of(text, before.len()).line, mark: from..to }
+        Self::Line { text: mask(line), number: position.line, mark: from..to }
     }
 }

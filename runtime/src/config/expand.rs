@@ -6,7 +6,9 @@
 
 use std::ffi::OsString;
 
-use super::diagnostic::{Diagnostic, Reason, Span};
+use pillion_proto::Reason;
+
+use super::diagnostic::{Diagnostic, Span};
 use super::report::Report;
 use super::source::Source;
 use super::tree::{Expansion, Node, Scalar, Value};
@@ -84,7 +86,7 @@ impl Expander<'_> {
             if expanded.len() > self.room {
                 let message =
                     format!("the variables of this file expand to more than {} MiB", MAX_EXPANDED_BYTES >> 20);
-                self.report.add(Diagnostic::new(Reason::TooLarge, message).at(at));
+                self.report.add(Diagnostic::new(Reason::ConfigTooLarge, message).at(at));
                 return None;
             }
         }
@@ -123,7 +125,7 @@ enum Otherwise<'a> {
 
 impl<'a> Variable<'a> {
     fn parse(expression: &str, body: &'a str) -> Result<Self, Diagnostic> {
-        let invalid = |message: &str| Diagnostic::new(Reason::VariableSyntax, message);
+        let invalid = |message: &str| Diagnostic::new(Reason::ConfigVariableSyntax, message);
         if !expression.ends_with('}') {
             let refusal = invalid("this variable has no closing `}`");
             return Err(refusal.help("write `$${` if the characters themselves are meant"));
@@ -154,7 +156,7 @@ impl<'a> Variable<'a> {
 
     fn resolve(self, environment: &Environment<'_>) -> Result<(String, Expansion), Diagnostic> {
         let name = self.name;
-        let unresolved = |message: String| Diagnostic::new(Reason::UnresolvedVariable, message);
+        let unresolved = |message: String| Diagnostic::new(Reason::ConfigUnresolvedVariable, message);
         let value = match environment(name).map(OsString::into_string) {
             None => None,
             Some(Ok(value)) => Some(value),

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use super::diagnostic::{Diagnostic, Reason};
+use pillion_proto::Reason;
+
+use super::diagnostic::Diagnostic;
 
 /// What a file was written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,9 @@ pub(crate) fn recognize_name(path: &Path) -> Option<Format> {
 }
 
 pub(crate) fn refuse(name: &str, format: Format) -> Diagnostic {
-    let refusal =
-        Diagnostic::new(Reason::UnsupportedFormat, format!("`{name}` is {}, which is not read yet", format.name()));
+    let refusal = Diagnostic::new(
+        Reason::ConfigUnsupportedFormat,
+        format!("`{name}` is {}, which is not read yet", format.name()),
+    );
     refusal.help("write the configuration as `pillion.yaml`; `pillion schema` describes it")
 }

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use pillion_proto::Reason;
 use pillion_spi::Registry;
 use pillion_spi::registry::{Settings, StateType};
 
 use super::de::{self, Visit};
-use super::diagnostic::{Diagnostic, Diagnostics, Reason, Span};
+use super::diagnostic::{Diagnostic, Diagnostics, Span};
 use super::expand::{self, Environment};
 use super::foreign;
 use super::model::{Component, Config, File};
@@ -75,7 +76,7 @@ impl<'a> Loader<'a> {
             _ => &[],
         };
         match entries.first().and_then(|entry| self.component(entry, &mut report)) {
-            Some(component) if report.len() == 0 => Ok(component),
+            Some(component) if report.is_empty() => Ok(component),
             _ => Err(Diagnostics::new(Some(source), report.into_items())),
         }
     }
@@ -84,7 +85,7 @@ impl<'a> Loader<'a> {
         let mut report = Report::default();
         let config = self.check(&source, base_dir, &mut report);
         match config {
-            Some(config) if report.len() == 0 => Ok(config),
+            Some(config) if report.is_empty() => Ok(config),
             _ => Err(Diagnostics::new(Some(source), report.into_items())),
         }
     }
@@ -114,11 +115,17 @@ impl<'a> Loader<'a> {
         }
         let Value::Map(entries) = &components.node.value else {
             let message = format!("expected a mapping of names to components, found {}", components.node.kind());
-            report.add(Diagnostic::new(Reason::WrongType, message).at(components.key_span));
+            report.add(Diagnostic::new(Reason::ConfigWrongType, message).at(components.key_span));
             return Vec::new();
         };
-        let intact = entries.iter().filter(|entry| entry.node.is_open());
-        intact.filter_map(|entry| self.component(entry, report)).collect()
+        let mut checked = Vec::new();
+        for entry in entries.iter().filter(|entry| entry.node.is_open()) {
+            if report.is_full() {
+                break;
+            }
+            checked.extend(self.component(entry, report));
+        }
+        checked
     }
 
     fn component(&self, entry: &Entry, report: &mut Report) -> Option<Component> {
@@ -126,12 +133,14 @@ impl<'a> Loader<'a> {
         if !is_name(&entry.key) {
             let message = format!("`{}` cannot be the name of a component", shown(&entry.key));
             report.add(
-                Diagnostic::new(Reason::InvalidValue, message).at(entry.key_span).label(format!("expected {NAME}")),
+                Diagnostic::new(Reason::ConfigInvalidValue, message)
+                    .at(entry.key_span)
+                    .label(format!("expected {NAME}")),
             );
         }
         if !matches!(entry.node.value, Value::Map(_)) {
             let message = format!("expected a mapping with a `type`, found {}", entry.node.kind());
-            report.add(Diagnostic::new(Reason::WrongType, message).at(entry.key_span));
+            report.add(Diagnostic::new(Reason::ConfigWrongType, message).at(entry.key_span));
             return None;
         }
         let key_prefix = match entry.node.entry("key_prefix") {
@@ -147,8 +156,10 @@ impl<'a> Loader<'a> {
 
     fn kind(&self, entry: &Entry, report: &mut Report) -> Option<&'a std::sync::Arc<StateType>> {
         let Some(kind) = entry.node.entry("type") else {
-            let missing =
-                Diagnostic::new(Reason::MissingKey, format!("the component `{}` has no `type`", shown(&entry.key)));
+            let missing = Diagnostic::new(
+                Reason::ConfigMissingKey,
+                format!("the component `{}` has no `type`", shown(&entry.key)),
+            );
             report.add(missing.at(entry.key_span).label("`type` is missing here").note(self.known_types()));
             return None;
         };
@@ -157,10 +168,12 @@ impl<'a> Loader<'a> {
             return Some(kind);
         }
         let refusal = match kind.node.is_from_environment() {
-            true => Diagnostic::new(Reason::UnknownType, "there is no component type of this name"),
+            true => Diagnostic::new(Reason::ConfigUnknownType, "there is no component type of this name"),
             false => {
-                let refusal =
-                    Diagnostic::new(Reason::UnknownType, format!("there is no component type `{}`", shown(&name)));
+                let refusal = Diagnostic::new(
+                    Reason::ConfigUnknownType,
+                    format!("there is no component type `{}`", shown(&name)),
+                );
                 let known: Vec<_> = self.registry.state_types().map(|known| known.name()).collect();
                 match nearest(&name, &known) {
                     Some(near) => refusal.label(format!("did you mean `{near}`?")),
@@ -199,7 +212,7 @@ fn settings(kind: &StateType, entry: &Entry, report: &mut Report) -> Option<Sett
 fn check_security(root: &Node, file: &File, report: &mut Report) {
     let security = |key| root.entry("security").and_then(|security| security.node.entry(key));
     if let (Some(_), Some(file)) = (security("token"), security("token_file")) {
-        let conflict = Diagnostic::new(Reason::Conflict, "`token` and `token_file` exclude each other");
+        let conflict = Diagnostic::new(Reason::ConfigConflict, "`token` and `token_file` exclude each other");
         report.add(conflict.at(file.key_span).label("there is a `token` as well"));
     }
     let has_token = security("token").is_some() || security("token_file").is_some();
@@ -208,7 +221,8 @@ fn check_security(root: &Node, file: &File, report: &mut Report) {
         && config.is_exposed()
         && !has_token
     {
-        let refusal = Diagnostic::new(Reason::TokenRequired, "other machines could use this runtime without a token");
+        let refusal =
+            Diagnostic::new(Reason::ConfigTokenRequired, "other machines could use this runtime without a token");
         report.add(
             refusal
                 .at(tcp.place())

@@ -4,7 +4,9 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::diagnostic::{Diagnostic, Diagnostics, Reason};
+use pillion_proto::Reason;
+
+use super::diagnostic::{Diagnostic, Diagnostics};
 use super::expand::Environment;
 use super::foreign;
 
@@ -88,7 +90,7 @@ fn only_candidate(folder: &Path) -> Result<Option<PathBuf>, Diagnostic> {
     if found.len() > 1 {
         let names: Vec<_> = found.iter().map(|path| format!("`{}`", path.display())).collect();
         let message = format!("{} could each be the configuration", names.join(" and "));
-        return Err(Diagnostic::new(Reason::Ambiguous, message).help("keep one, or name one with `--config`"));
+        return Err(Diagnostic::new(Reason::ConfigAmbiguous, message).help("keep one, or name one with `--config`"));
     }
     Ok(found.pop())
 }

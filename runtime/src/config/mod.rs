@@ -4,7 +4,7 @@
 //! use pillion_runtime::config::{self, Config, Loader};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let registry = pillion_spi::Registry::default();
+//! let registry = pillion_runtime::registry();
 //! let environment = |name: &str| std::env::var_os(name);
 //! let config = match config::locate(None, &std::env::current_dir()?, &environment)? {
 //!     Some(located) => Loader::new(&registry, &environment).file(&located.path)?,
@@ -15,7 +15,7 @@
 //! ```
 //!
 //! The format is YAML, and so also JSON. Unknown keys, values of another type, duplicates and
-//! variables that are not set are refused, each with its place, its [`Reason`] and advice; a value
+//! variables that are not set are refused, each with its place, its [reason](pillion_proto::Reason) and advice; a value
 //! that came from the environment is never shown. Nothing here prints or ends the process.
 
 mod builtin;
@@ -34,7 +34,7 @@ mod suggest;
 mod tree;
 mod value;
 
-pub use diagnostic::{Diagnostic, Diagnostics, Position, Reason};
+pub use diagnostic::{Diagnostic, Diagnostics, Position};
 pub use expand::Environment;
 pub use load::Loader;
 pub use locate::{CONFIG_VARIABLE, Located, LocatedBy, locate};

@@ -23,6 +23,10 @@ impl Report {
         self.items.len() >= MAX_PROBLEMS
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.items.len()
     }

@@ -6,9 +6,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use pillion_proto::Reason;
 use pillion_spi::ByteSize;
 
-use super::diagnostic::{Diagnostic, Reason};
+use super::diagnostic::Diagnostic;
 use super::foreign;
 
 /// The largest configuration file.
@@ -48,8 +49,10 @@ impl Source {
     pub(crate) fn read(path: &Path) -> Result<Self, Diagnostic> {
         let name: Arc<str> = path.to_string_lossy().into();
         let unreadable = |error: &std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => Diagnostic::new(Reason::NotFound, format!("there is no file `{name}`")),
-            _ => Diagnostic::new(Reason::Unreadable, format!("cannot read `{name}`: {error}")),
+            std::io::ErrorKind::NotFound => {
+                Diagnostic::new(Reason::ConfigNotFound, format!("there is no file `{name}`"))
+            }
+            _ => Diagnostic::new(Reason::ConfigUnreadable, format!("cannot read `{name}`: {error}")),
         };
         if let Some(format) = foreign::recognize_name(path) {
             return Err(foreign::refuse(&name, format));
@@ -57,14 +60,14 @@ impl Source {
         // Looked at before it is opened: opening a pipe would wait for its writer.
         let metadata = fs::metadata(path).map_err(|error| unreadable(&error))?;
         if metadata.is_dir() {
-            let refusal = Diagnostic::new(Reason::Unreadable, format!("`{name}` is a directory, not a file"));
+            let refusal = Diagnostic::new(Reason::ConfigUnreadable, format!("`{name}` is a directory, not a file"));
             return Err(match super::locate::file_in(path) {
                 Some(inside) => refusal.help(format!("did you mean `{}`?", inside.display())),
                 None => refusal,
             });
         }
         if !metadata.is_file() {
-            return Err(Diagnostic::new(Reason::Unreadable, format!("`{name}` is not a regular file")));
+            return Err(Diagnostic::new(Reason::ConfigUnreadable, format!("`{name}` is not a regular file")));
         }
         let mut bytes = Vec::new();
         File::open(path)
@@ -95,9 +98,9 @@ impl Source {
 
 fn too_large(name: &str) -> Diagnostic {
     let limit = ByteSize::bytes(MAX_FILE_BYTES);
-    Diagnostic::new(Reason::TooLarge, format!("`{name}` is larger than {limit}"))
+    Diagnostic::new(Reason::ConfigTooLarge, format!("`{name}` is larger than {limit}"))
 }
 
 fn not_text(name: &str, position: usize) -> Diagnostic {
-    Diagnostic::new(Reason::NotText, format!("`{name}` is not UTF-8 text: byte {position} cannot be part of any"))
+    Diagnostic::new(Reason::ConfigNotText, format!("`{name}` is not UTF-8 text: byte {position} cannot be part of any"))
 }

@@ -8,8 +8,9 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag};
+use pillion_proto::Reason;
 
-use super::diagnostic::{Diagnostic, Position, Reason, Span};
+use super::diagnostic::{Diagnostic, Position, Span};
 use super::report::Report;
 use super::source::Source;
 
@@ -221,7 +222,7 @@ pub(crate) fn parse(source: &Source, report: &mut Report) -> Option<Node> {
     match builder.root {
         Some(root) if !root.is_null() => Some(root),
         _ => {
-            let empty = Diagnostic::new(Reason::Empty, format!("`{}` sets nothing", source.name));
+            let empty = Diagnostic::new(Reason::ConfigEmpty, format!("`{}` sets nothing", source.name));
             report.add(empty.help("a configuration begins with, for example, `app: {id: orders}`"));
             None
         }
@@ -238,10 +239,10 @@ fn scan_error(text: &str, error: &ScanError) -> Diagnostic {
     };
     let (reason, message) = match error.kind() {
         ErrorKind::RecursionLimitExceeded => {
-            (Reason::TooDeep, format!("lists and mappings are nested more than {MAX_DEPTH} deep"))
+            (Reason::ConfigTooDeep, format!("lists and mappings are nested more than {MAX_DEPTH} deep"))
         }
-        ErrorKind::DirectiveDisallowed => (Reason::UnsupportedYaml, "directives are not supported".to_owned()),
-        _ => (Reason::Syntax, error.info()),
+        ErrorKind::DirectiveDisallowed => (Reason::ConfigUnsupportedYaml, "directives are not supported".to_owned()),
+        _ => (Reason::ConfigSyntax, error.info()),
     };
     let start = floor_char_boundary(text, error.marker().byte_offset().unwrap_or_default());
     let end = text[start..].chars().next().map_or(start, |c| start + c.len_utf8());
@@ -339,7 +340,7 @@ impl Builder<'_> {
     }
 
     fn unsupported(&mut self, span: Span, message: &str, help: &str) {
-        self.report.add(Diagnostic::new(Reason::UnsupportedYaml, message).at(span).help(help));
+        self.report.add(Diagnostic::new(Reason::ConfigUnsupportedYaml, message).at(span).help(help));
     }
 
     fn reference(&mut self, span: Span) {
@@ -373,7 +374,8 @@ impl Builder<'_> {
         if text == "<<" && style == ScalarStyle::Plain {
             self.unsupported(span, "merge keys are not supported", "write the entries out");
         } else if text.contains("${") {
-            let refusal = Diagnostic::new(Reason::VariableSyntax, "variables are expanded in values, not in keys");
+            let refusal =
+                Diagnostic::new(Reason::ConfigVariableSyntax, "variables are expanded in values, not in keys");
             self.report.add(refusal.at(span));
         }
         if let Some(Open::Map { key, .. }) = self.open.last_mut() {
@@ -396,7 +398,7 @@ impl Builder<'_> {
                     node.dismiss();
                     let first = Position::of(&self.source.text, entries[*first].key_span.start);
                     let duplicate =
-                        Diagnostic::new(Reason::DuplicateKey, format!("the key `{}` stands twice", shown(&key)));
+                        Diagnostic::new(Reason::ConfigDuplicateKey, format!("the key `{}` stands twice", shown(&key)));
                     self.report.add(duplicate.at(key_span).label(format!("first set in line {}", first.line)));
                 } else {
                     positions.insert(key.clone(), entries.len());

@@ -8,7 +8,8 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 
-use pillion_runtime::config::{Config, Diagnostics, Loader, MAX_FILE_BYTES, Reason};
+use pillion_proto::Reason;
+use pillion_runtime::config::{Config, Diagnostics, Loader, MAX_FILE_BYTES};
 
 use crate::component::registry;
 
@@ -29,7 +30,7 @@ fn refusal(path: &Path) -> (Reason, String) {
 fn a_file_that_is_not_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let (reason, text) = refusal(&folder.path().join("prod.yaml"));
-    assert_eq!(reason, Reason::NotFound);
+    assert_eq!(reason, Reason::ConfigNotFound);
     assert_eq!(text, "error[config.not_found]: there is no file `prod.yaml`");
 }
 
@@ -40,7 +41,7 @@ fn a_directory_is_refused_and_the_file_in_it_is_suggested() {
     fs::create_dir(&prod).unwrap();
     assert_eq!(
         refusal(&prod),
-        (Reason::Unreadable, "error[config.unreadable]: `prod` is a directory, not a file".to_owned())
+        (Reason::ConfigUnreadable, "error[config.unreadable]: `prod` is a directory, not a file".to_owned())
     );
 
     fs::write(prod.join("pillion.yaml"), "app: {id: orders}").unwrap();
@@ -59,7 +60,7 @@ fn pipes_sockets_and_devices_are_refused_without_waiting_for_them() {
     symlink("/dev/zero", &device).unwrap();
     for path in [&pipe, &socket, &device] {
         let (reason, text) = refusal(path);
-        assert_eq!(reason, Reason::Unreadable);
+        assert_eq!(reason, Reason::ConfigUnreadable);
         assert!(text.ends_with("is not a regular file"), "{text}");
     }
 }
@@ -71,7 +72,7 @@ fn what_is_larger_than_the_limit_is_refused_unread() {
     File::create(&large).unwrap().set_len(100 << 20).unwrap();
     assert_eq!(
         refusal(&large),
-        (Reason::TooLarge, "error[config.too_large]: `large.yaml` is larger than 1MiB".to_owned())
+        (Reason::ConfigTooLarge, "error[config.too_large]: `large.yaml` is larger than 1MiB".to_owned())
     );
 
     let text = |length: usize| "app: {id: orders}".to_owned() + &" ".repeat(length - "app: {id: orders}".len());
@@ -79,7 +80,7 @@ fn what_is_larger_than_the_limit_is_refused_unread() {
     fs::write(&large, text(limit)).unwrap();
     assert_eq!(load(&large).unwrap().app.id.as_deref(), Some("orders"));
     fs::write(&large, text(limit + 1)).unwrap();
-    assert_eq!(refusal(&large).0, Reason::TooLarge);
+    assert_eq!(refusal(&large).0, Reason::ConfigTooLarge);
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn bytes_that_are_not_text_are_refused() {
         fs::write(&path, bytes).unwrap();
         let expected =
             format!("error[config.not_text]: `pillion.yaml` is not UTF-8 text: byte {position} cannot be part of any");
-        assert_eq!(refusal(&path), (Reason::NotText, expected), "{bytes:?}");
+        assert_eq!(refusal(&path), (Reason::ConfigNotText, expected), "{bytes:?}");
     }
 }
 
@@ -106,7 +107,7 @@ fn toml_is_named_and_refused() {
     let path = folder.path().join("pillion.toml");
     fs::write(&path, "[app]\nid = \"orders\"\n").unwrap();
     let (reason, text) = refusal(&path);
-    assert_eq!(reason, Reason::UnsupportedFormat);
+    assert_eq!(reason, Reason::ConfigUnsupportedFormat);
     assert!(
         text.starts_with("error[config.unsupported_format]: `pillion.toml` is TOML, which is not read yet"),
         "{text}"
@@ -142,7 +143,7 @@ fn nesting_without_end_is_refused_at_its_limit() {
     }
     for text in ["[".repeat(500_000), "{a: ".repeat(200_000), "- ".repeat(500_000), deep] {
         fs::write(&path, &text).unwrap();
-        assert_eq!(refusal(&path).0, Reason::TooDeep, "{:.20}", text);
+        assert_eq!(refusal(&path).0, Reason::ConfigTooDeep, "{:.20}", text);
     }
 }
 
@@ -160,7 +161,7 @@ fn aliases_are_refused_however_many_there_are() {
     drop(file);
     let problems = load(&path).unwrap_err();
     let reasons: Vec<_> = problems.iter().map(|problem| problem.reason()).collect();
-    let refusals = reasons.iter().filter(|reason| **reason == Reason::UnsupportedYaml).count();
+    let refusals = reasons.iter().filter(|reason| **reason == Reason::ConfigUnsupportedYaml).count();
     assert_eq!(refusals, 1, "one says it for all: {problems}");
     assert!(reasons.len() <= 50, "the number of problems is bounded");
 }
@@ -172,6 +173,6 @@ fn variables_cannot_fill_the_memory() {
     let text = format!("layotto: {{hello: {{a: \"{}\"}}}}", "${LONG}".repeat(100_000));
     let registry = registry();
     let problems = Loader::new(&registry, &environment).text("pillion.yaml", &text, "").unwrap_err();
-    assert!(problems.iter().any(|problem| problem.reason() == Reason::TooLarge));
+    assert!(problems.iter().any(|problem| problem.reason() == Reason::ConfigTooLarge));
     assert!(problems.render(false).len() < 10_000);
 }

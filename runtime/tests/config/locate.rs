@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pillion_runtime::config::{Diagnostics, Located, LocatedBy, Reason, locate};
+use pillion_proto::Reason;
+use pillion_runtime::config::{Diagnostics, Located, LocatedBy, locate};
 use tempfile::TempDir;
 
 /// Folders `repo/service/src`, where `repo` is the root of a repository.
@@ -81,7 +82,7 @@ fn two_candidates_in_one_folder_are_refused() {
     let (_folder, _, working_dir) = folders();
     write(working_dir.join("pillion.yaml"), "app: {}");
     write(working_dir.join("pillion.json"), "{}");
-    let text = refusal(&working_dir, Reason::Ambiguous);
+    let text = refusal(&working_dir, Reason::ConfigAmbiguous);
     let expected = "error[config.ambiguous]: `pillion.yaml` and `pillion.json` could each be the configuration";
     assert!(text.starts_with(expected), "{text}");
 }
@@ -100,7 +101,7 @@ fn configurations_that_are_not_supported_are_named_and_refused() {
     ] {
         let (_folder, _, working_dir) = folders();
         write(working_dir.join(path), text);
-        let shown = refusal(&working_dir, Reason::UnsupportedFormat);
+        let shown = refusal(&working_dir, Reason::ConfigUnsupportedFormat);
         let expected = format!("error[config.unsupported_format]: `{path}` is {name}, which is not read yet");
         assert!(shown.starts_with(&expected), "{shown}");
 

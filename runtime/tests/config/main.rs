@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
 mod component;
+mod example;
 mod file;
 mod golden;
 mod locate;
