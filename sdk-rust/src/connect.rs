@@ -24,9 +24,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most that a runtime can be configured to send.
 const MAX_MESSAGE: usize = 64 << 20;
-/// A peer that vanished without a word is noticed after both together.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// A handle on the sidecar at `url`: `http://127.0.0.1:34904` or `unix:///path`.
 ///
@@ -48,6 +46,7 @@ pub fn connect(url: impl Into<String>) -> Connect {
         timeout: TIMEOUT,
         max_message: MAX_MESSAGE,
         retries: Policy::RETRIES,
+        keep_alive: KEEP_ALIVE,
     }
 }
 
@@ -62,6 +61,7 @@ pub struct Connect {
     timeout: Duration,
     max_message: usize,
     retries: u32,
+    keep_alive: Duration,
 }
 
 impl fmt::Debug for Connect {
@@ -74,6 +74,7 @@ impl fmt::Debug for Connect {
             .field("timeout", &self.timeout)
             .field("max_message", &self.max_message)
             .field("retries", &self.retries)
+            .field("keep_alive", &self.keep_alive)
             .finish()
     }
 }
@@ -120,12 +121,21 @@ impl Connect {
         self
     }
 
+    /// How often a sidecar that says nothing is asked whether it is still there, and how long it has
+    /// to answer. So one that vanished without a word is noticed after twice that, whatever the timeouts of
+    /// the calls. Default: 10 s.
+    pub fn keep_alive(mut self, interval: Duration) -> Self {
+        self.keep_alive = interval;
+        self
+    }
+
     fn build(self) -> Result<Pillion> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(Error::new(Reason::RequestInvalid, "there is no Tokio runtime here")
                 .advice("connect inside of one, for example in a function under #[tokio::main]"));
         }
         let (endpoint, default) = endpoint(&self.url)?;
+        let endpoint = endpoint.http2_keep_alive_interval(self.keep_alive).keep_alive_timeout(self.keep_alive);
         let pool = Arc::new(Pool::new(self.url, endpoint, self.connections.unwrap_or(default)));
         let policy: Arc<dyn Retry> = Arc::new(Policy::new(self.retries));
         let remote = apis_over(pool.clone(), self.max_message);
@@ -173,8 +183,6 @@ fn endpoint(url: &str) -> Result<(Endpoint, usize)> {
     let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
-        .http2_keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT)
         // Otherwise the first call after a quiet hour would be the one to find the peer gone.
         .keep_alive_while_idle(true);
     Ok((endpoint, connections))

@@ -42,6 +42,7 @@ enum Command {
     Finish { finish: u64 },
     Fail { fail: u64 },
     Close { close: u64 },
+    Cancel { cancel: u64 },
     Advance { advance: u64 },
 }
 
@@ -103,6 +104,7 @@ struct Driver {
     #[cfg(feature = "testing")]
     clock: Option<Arc<pillion::testing::VirtualClock>>,
     streams: Mutex<HashMap<u64, Arc<Stream>>>,
+    running: Mutex<HashMap<u64, CancellationToken>>,
     stdout: AsyncMutex<Stdout>,
 }
 
@@ -134,6 +136,7 @@ impl Driver {
             #[cfg(feature = "testing")]
             clock: None,
             streams: Mutex::default(),
+            running: Mutex::default(),
             stdout: AsyncMutex::new(tokio::io::stdout()),
         }
     }
@@ -145,15 +148,20 @@ impl Driver {
         while let Some(line) = lines.next_line().await? {
             let Ok(permit) = room.clone().acquire_owned().await else { break };
             let driver = self.clone();
-            let line = serde_json::from_str::<Line>(&line);
-            tasks.spawn(async move {
-                let (id, result) = match line {
-                    Ok(Line { id, command }) => (json!(id), driver.obey(id, command).await),
-                    Err(error) => (Value::Null, Err(invalid("the line is no command").source(error))),
-                };
-                driver.answer(id, result).await;
-                drop(permit);
-            });
+            match serde_json::from_str::<Line>(&line) {
+                Ok(Line { id, command }) => {
+                    // Before the next line is read, which may cancel it.
+                    let cancelled = CancellationToken::new();
+                    self.running().insert(id, cancelled.clone());
+                    tasks.spawn(async move {
+                        let result = cancelled.run_until_cancelled(driver.obey(id, command)).await;
+                        driver.running().remove(&id);
+                        driver.answer(json!(id), result.unwrap_or(Ok(Answer::Cancelled))).await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => driver.answer(Value::Null, Err(invalid("the line is no command").source(error))).await,
+            }
         }
         tasks.close();
         tasks.wait().await;
@@ -195,8 +203,18 @@ impl Driver {
                 stream.closed.cancel();
                 Ok(Answer::Ok(empty()))
             }
+            Command::Cancel { cancel } => {
+                if let Some(running) = self.running().remove(&cancel) {
+                    running.cancel();
+                }
+                Ok(Answer::Ok(empty()))
+            }
             Command::Advance { advance } => self.advance(Duration::from_millis(advance)),
         }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<u64, CancellationToken>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn streams(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Stream>>> {
