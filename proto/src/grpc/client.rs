@@ -10,7 +10,7 @@ use tonic::metadata::{MetadataKey, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, ConnectError, Request, Response, Status, Streaming, TimeoutExpired};
 
-use super::{details, reason_of};
+use super::details;
 use crate::call::{CallInfo, Cx};
 use crate::error::{Error, Reason, Result};
 use crate::intercept::{Running, deadline_exceeded, unknown_if};
@@ -205,6 +205,21 @@ fn error(info: &'static CallInfo, cx: &Cx, status: Status) -> Error {
         Reason::RequestInvalid | Reason::RequestUnknownMethod | Reason::RequestDenied | Reason::RequestUnauthenticated
     );
     unknown_if(!sure, info, Error::new(reason, status.message().to_owned()).source(status))
+}
+
+/// The nearest reason for a status without our details: from a proxy, or from the transport.
+fn reason_of(code: Code) -> Reason {
+    match code {
+        Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition => Reason::RequestInvalid,
+        Code::NotFound | Code::Unimplemented => Reason::RequestUnknownMethod,
+        Code::PermissionDenied => Reason::RequestDenied,
+        Code::Unauthenticated => Reason::RequestUnauthenticated,
+        Code::ResourceExhausted => Reason::RequestOverloaded,
+        Code::DeadlineExceeded => Reason::RequestDeadlineExceeded,
+        Code::Cancelled => Reason::RequestCancelled,
+        Code::Unavailable => Reason::RuntimeConnectionLost,
+        _ => Reason::Unspecified,
+    }
 }
 
 fn timed_out(status: &Status) -> bool {

@@ -14,7 +14,7 @@ use tonic_types::pb;
 pub use codec::Codec;
 
 use crate::common::v1 as common;
-use crate::error::{Error, Reason};
+use crate::error::Error;
 
 /// The `domain` of our `google.rpc.ErrorInfo` details.
 const DOMAIN: &str = "pillion.dev";
@@ -46,19 +46,4 @@ pub(crate) fn details(status: &Status) -> Option<Error> {
     let details = pb::Status::decode(status.details()).ok()?;
     let any = details.details.iter().find(|any| any.type_url == ERROR_URL)?;
     common::Error::decode(any.value.as_slice()).ok().map(Error::from)
-}
-
-/// The nearest reason for a status without our details: from a proxy, or from the transport.
-pub(crate) fn reason_of(code: Code) -> Reason {
-    match code {
-        Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition => Reason::RequestInvalid,
-        Code::NotFound | Code::Unimplemented => Reason::RequestUnknownMethod,
-        Code::PermissionDenied => Reason::RequestDenied,
-        Code::Unauthenticated => Reason::RequestUnauthenticated,
-        Code::ResourceExhausted => Reason::RequestOverloaded,
-        Code::DeadlineExceeded => Reason::RequestDeadlineExceeded,
-        Code::Cancelled => Reason::RequestCancelled,
-        Code::Unavailable => Reason::RuntimeConnectionLost,
-        _ => Reason::Unspecified,
-    }
 }

@@ -10,7 +10,9 @@ use clap_complete::Shell;
 /// Run a Pillion runtime, and work with one that runs.
 #[derive(Debug, Parser)]
 #[command(name = "pillion", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 69 a needed service is unavailable, 75 try again later,\n78 wrong configuration, 124 timeout, 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 ok, 1 failed, 2 usage, 69 a needed service is unavailable, 75 try again later,\n78 wrong configuration, 124 timeout, 130 interrupted."
+)]
 pub(crate) struct Arguments {
     /// Print data as JSON: one object, or one a line.
     #[arg(long, global = true)]
@@ -37,7 +39,9 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a runtime for developing: no configuration needed.
-    #[command(after_help = "Examples:\n  pillion dev\n  pillion dev --persist ./data\n  pillion dev --port 0 --json\n  pillion dev -- python app.py")]
+    #[command(
+        after_help = "Examples:\n  pillion dev\n  pillion dev --persist ./data\n  pillion dev --port 0 --json\n  pillion dev -- python app.py"
+    )]
     Dev(Dev),
     /// Run a runtime for production.
     #[command(after_help = "Example:\n  pillion serve -f pillion.yaml")]
@@ -55,7 +59,9 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  pillion explain state.etag_mismatch")]
     Explain(Explain),
     /// Read and write state.
-    #[command(after_help = "Examples:\n  pillion state set cart '{\"items\":3}' --content-type application/json\n  pillion state get cart\n  pillion state list cart\n  pillion state watch --json")]
+    #[command(
+        after_help = "Examples:\n  pillion state set cart '{\"items\":3}' --content-type application/json\n  pillion state get cart\n  pillion state list cart\n  pillion state watch --json"
+    )]
     State(State),
     /// Print the completions of a shell.
     Completions {
@@ -207,4 +213,3 @@ impl Color {
 fn duration(text: &str) -> Result<Duration, String> {
     pillion_proto::text::duration(text).ok_or_else(|| "expected a duration such as 500ms, 30s or 1h30m".to_owned())
 }
-

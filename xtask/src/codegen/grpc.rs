@@ -12,7 +12,7 @@ use super::{Compiled, Files, format};
 /// Emits `proto/src/gen/{grpc_server,grpc_client}.rs`.
 pub fn emit(contract: &Contract, _: &Compiled) -> Result<Files> {
     let mut server = String::from(
-        "use std::sync::Arc;\nuse tonic::{Request, Response, Status, Streaming};\nuse crate::grpc::server::{MessageLimits, Outgoing, context, incoming, split};\n",
+        "use std::sync::Arc;\nuse tonic::{Request, Response, Status};\nuse crate::grpc::server::{MessageLimits, Outgoing, split};\n",
     );
     let mut client = String::from(
         "use std::sync::Arc;\nuse async_trait::async_trait;\nuse crate::grpc::client::{Channels, request as outgoing};\n",
@@ -60,7 +60,7 @@ fn server_adapter(contract: &Contract, service: &Service, code: &mut String) -> 
     )?;
     for method in &service.methods {
         let types = types(contract, method)?;
-        let request = if method.uploads() { format!("Streaming<{}>", types.input) } else { types.input.clone() };
+        let request = if method.uploads() { format!("tonic::Streaming<{}>", types.input) } else { types.input.clone() };
         let response = if method.streams() {
             writeln!(code, "type {}Stream = Outgoing<{}>;", method.name, types.output)?;
             format!("Self::{}Stream", method.name)
@@ -69,7 +69,7 @@ fn server_adapter(contract: &Contract, service: &Service, code: &mut String) -> 
         };
         let call = if method.uploads() {
             format!(
-                "let cx = context(&request)?; let answer = self.0.{}(&cx, incoming(request.into_inner())).await?;",
+                "let cx = crate::grpc::server::context(&request)?; let answer = self.0.{}(&cx, crate::grpc::server::incoming(request.into_inner())).await?;",
                 method.snake()
             )
         } else {

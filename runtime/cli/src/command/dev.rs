@@ -5,8 +5,8 @@ use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 
-use pillion_runtime::config::{Config, TcpListen, UnixListen};
 use pillion_runtime::Mode;
+use pillion_runtime::config::{Config, TcpListen, UnixListen};
 use pillion_spi::{Clock, SystemClock};
 use tokio::process::{Child, Command};
 
@@ -57,15 +57,13 @@ fn beside(command: &[OsString], started: &Started) -> Result<Pin<Box<dyn Future<
         (None, Some(path)) => format!("unix://{}", path.display()),
         (None, None) => String::new(),
     };
-    let child = Command::new(program)
-        .args(arguments)
-        .env("PILLION_ENDPOINT", endpoint)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| {
-            let text = format!("cannot start `{}`: {error}", program.display());
-            Failure::Message(text, exit::FAILED)
-        })?;
+    let child =
+        Command::new(program).args(arguments).env("PILLION_ENDPOINT", endpoint).kill_on_drop(true).spawn().map_err(
+            |error| {
+                let text = format!("cannot start `{}`: {error}", program.display());
+                Failure::Message(text, exit::FAILED)
+            },
+        )?;
     Ok(Box::pin(ended(child)))
 }
 

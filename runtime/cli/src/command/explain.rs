@@ -40,7 +40,8 @@ fn print(reason: Reason, output: &Output, whole: bool) -> Result<(), Failure> {
             "advice": reason.advice(),
         }))?;
     } else if whole {
-        let retry = if reason.retryable() { "trying again later may succeed" } else { "trying again as it is will not help" };
+        let retry =
+            if reason.retryable() { "trying again later may succeed" } else { "trying again as it is will not help" };
         let text = format!(
             "{}\n  what    {}\n  try     {}\n  class   {category}: gRPC {}, HTTP {}; {retry}\n",
             reason.name(),

@@ -40,7 +40,8 @@ pub(crate) fn configured(file: &File, registry: &Registry) -> Result<Option<(Con
 
 /// There is no configuration where one is needed.
 pub(crate) fn no_file() -> Failure {
-    let text = "no configuration was found\n  try: name one with -f FILE, set PILLION_CONFIG, or write a pillion.yaml here";
+    let text =
+        "no configuration was found\n  try: name one with -f FILE, set PILLION_CONFIG, or write a pillion.yaml here";
     Failure::Message(text.to_owned(), exit::CONFIG)
 }
 
@@ -116,22 +117,28 @@ where
     }
     banner::show(&started, mode.name(), output);
 
-    let until = until(&started)?;
-    let mut until = std::pin::pin!(until);
-    let mut announced = std::pin::pin!(announce(&started, began, output));
-    let mut ready = false;
-    let code = loop {
-        tokio::select! {
-            code = &mut until => break code,
-            signal = stop.next() => {
-                output.say("stopping: calls under way may end; again to stop at once");
-                return finish(started, &mut stop, signal, output).await;
+    let ended = {
+        let mut until = std::pin::pin!(until(&started)?);
+        let mut announced = std::pin::pin!(announce(&started, began, output));
+        let mut ready = false;
+        loop {
+            tokio::select! {
+                code = &mut until => break Ended::Itself(code),
+                signal = stop.next() => break Ended::Told(signal),
+                () = &mut announced, if !ready => ready = true,
             }
-            () = &mut announced, if !ready => ready = true,
         }
     };
-    started.sidecar.stop().await;
-    Ok(code)
+    finish(started, &mut stop, ended, output).await
+}
+
+/// Why a sidecar ends.
+#[derive(Clone, Copy)]
+enum Ended {
+    /// The command beside it ended, with this code.
+    Itself(u8),
+    /// By a signal.
+    Told(Signal),
 }
 
 /// Says when every component can be used.
@@ -149,19 +156,26 @@ async fn announce(started: &Started, began: Instant, output: &Output) {
     banner::ready(clock.now().duration_since(began), output);
 }
 
-/// Drains, unless a second signal comes.
-async fn finish(started: Started, stop: &mut Stop, first: Signal, output: &Output) -> Result<u8, Failure> {
+/// Drains, unless a signal (another one) comes.
+async fn finish(started: Started, stop: &mut Stop, ended: Ended, output: &Output) -> Result<u8, Failure> {
+    if let Ended::Told(_) = ended {
+        output.say("stopping: calls under way may end; again to stop at once");
+    }
     tokio::select! {
         unfinished = started.sidecar.stop() => {
             if unfinished > 0 {
                 output.say(format_args!("{unfinished} calls did not end in time and were cut off"));
             }
-            // Ending as asked is success for a service manager; an interrupted command is not.
-            Ok(if first == Signal::Terminate { exit::OK } else { exit::INTERRUPTED })
+            Ok(match ended {
+                Ended::Itself(code) => code,
+                // Ending as asked is success for a service manager; an interrupted command is not.
+                Ended::Told(Signal::Terminate) => exit::OK,
+                Ended::Told(Signal::Interrupt) => exit::INTERRUPTED,
+            })
         }
-        second = stop.next() => {
+        signal = stop.next() => {
             output.say("stopped at once");
-            std::process::exit(i32::from(second.code()))
+            std::process::exit(i32::from(signal.code()))
         }
     }
 }
