@@ -151,7 +151,7 @@ impl Watch {
             }
             loop {
                 hints.arrived.notified().await;
-                if let Err(end) = self.read_again(live).await {
+                if let Err(end) = self.catch_up(live).await {
                     return end;
                 }
             }
@@ -176,7 +176,8 @@ impl Watch {
         }
     }
 
-    /// Sends the present entries.
+    /// Sends the present entries. Those that have changed since the subscription come last, in the
+    /// order of their changes: whoever sees one of two changes has seen the one before it, too.
     async fn snapshot(&mut self, live: &Live) -> Result<(), Break> {
         if self.hints.take_overflow() {
             self.sent = Sent::default();
@@ -184,49 +185,66 @@ impl Watch {
         }
         if self.spec.exact {
             let key = Key::new(self.spec.prefix.as_str());
-            self.put_all(read::entries(live, &[key], Part::Whole).await?).await?;
+            self.put_unchanged(read::entries(live, &[key], Part::Whole).await?).await?;
         } else {
             let pattern = read::pattern(&self.spec.prefix);
             let mut cursor = 0;
             loop {
                 let (keys, next) = read::step(live, &pattern, cursor, BATCH).await?;
-                self.put_all(read::entries(live, &keys, Part::Whole).await?).await?;
+                self.put_unchanged(read::entries(live, &keys, Part::Whole).await?).await?;
                 if next == 0 {
                     break;
                 }
                 cursor = next;
             }
         }
+        // No more than that: others may go on writing for ever.
+        let mut changed = self.hints.len();
+        while changed > 0 {
+            let batch = changed.min(BATCH);
+            self.read_again(live, batch).await?;
+            changed -= batch;
+        }
         self.send(WatchEvent::Synced { revision: 0 }).await
     }
 
-    /// Reads the keys again about which there are hints, and sends what has changed.
-    async fn read_again(&mut self, live: &Live) -> Result<(), Break> {
+    /// Sends the entries about which there is no hint. A notification comes before the answer that
+    /// shows what it told of, so there is one for every entry that has changed.
+    async fn put_unchanged(&mut self, entries: Vec<Entry>) -> Result<(), Break> {
+        for entry in entries {
+            if !self.hints.names(&entry.key) {
+                self.put(entry).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what has changed until there are no hints left.
+    async fn catch_up(&mut self, live: &Live) -> Result<(), Break> {
         loop {
             if self.hints.overflowed() {
                 self.snapshot(live).await?;
             }
-            let hints = self.hints.next(BATCH);
-            if hints.is_empty() {
+            if self.hints.len() == 0 {
                 return Ok(());
             }
-            let keys: Vec<Key> = hints.iter().map(|(key, _)| key.clone()).collect();
-            let entries = read::read(live, &keys, Part::Whole).await?;
-            for ((key, expired), entry) in hints.into_iter().zip(entries) {
-                match entry {
-                    Ok(Some(entry)) => self.put(entry).await?,
-                    Ok(None) => self.delete(key, expired).await?,
-                    // Something that is no entry, and then no concern of a watcher.
-                    Err(error) if error.kind() == Kind::Corrupt => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
+            self.read_again(live, BATCH).await?;
         }
     }
 
-    async fn put_all(&mut self, entries: Vec<Entry>) -> Result<(), Break> {
-        for entry in entries {
-            self.put(entry).await?;
+    /// Reads keys again about which there are hints, and sends what has changed.
+    async fn read_again(&mut self, live: &Live, most: usize) -> Result<(), Break> {
+        let hints = self.hints.next(most);
+        let keys: Vec<Key> = hints.iter().map(|(key, _)| key.clone()).collect();
+        let entries = read::read(live, &keys, Part::Whole).await?;
+        for ((key, expired), entry) in hints.into_iter().zip(entries) {
+            match entry {
+                Ok(Some(entry)) => self.put(entry).await?,
+                Ok(None) => self.delete(key, expired).await?,
+                // Something that is no entry, and then no concern of a watcher.
+                Err(error) if error.kind() == Kind::Corrupt => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }
@@ -313,6 +331,14 @@ impl Hints {
         }
         drop(waiting);
         self.arrived.notify_one();
+    }
+
+    fn len(&self) -> usize {
+        self.lock().order.len()
+    }
+
+    fn names(&self, key: &Key) -> bool {
+        self.lock().expired.contains_key(key)
     }
 
     fn next(&self, most: usize) -> Vec<(Key, bool)> {
