@@ -264,7 +264,15 @@ fn floor_char_boundary(text: &str, offset: usize) -> usize {
 /// A collection that has begun and not yet ended.
 enum Open {
     List { span: Span, items: Vec<Node> },
-    Map { span: Span, entries: Vec<Entry>, positions: HashMap<String, usize>, key: Option<(String, Span)> },
+    Map { span: Span, entries: Vec<Entry>, positions: HashMap<String, usize>, key: Option<Key> },
+}
+
+/// A key whose value is expected.
+struct Key {
+    text: String,
+    span: Span,
+    /// It was reported, so its value is passed over.
+    is_refused: bool,
 }
 
 struct Builder<'a> {
@@ -371,15 +379,17 @@ impl Builder<'_> {
     }
 
     fn key(&mut self, text: String, style: ScalarStyle, span: Span) -> Option<()> {
-        if text == "<<" && style == ScalarStyle::Plain {
+        let is_merge = text == "<<" && style == ScalarStyle::Plain;
+        let is_variable = text.contains("${");
+        if is_merge {
             self.unsupported(span, "merge keys are not supported", "write the entries out");
-        } else if text.contains("${") {
+        } else if is_variable {
             let refusal =
                 Diagnostic::new(Reason::ConfigVariableSyntax, "variables are expanded in values, not in keys");
             self.report.add(refusal.at(span));
         }
         if let Some(Open::Map { key, .. }) = self.open.last_mut() {
-            *key = Some((text, span));
+            *key = Some(Key { text, span, is_refused: is_merge || is_variable });
         }
         Some(())
     }
@@ -390,8 +400,8 @@ impl Builder<'_> {
             None => self.root = Some(node),
             Some(Open::List { items, .. }) => items.push(node),
             Some(Open::Map { entries, positions, key, .. }) => {
-                let Some((key, key_span)) = key.take() else { return };
-                if key == "<<" || key.contains("${") {
+                let Some(Key { text: key, span: key_span, is_refused }) = key.take() else { return };
+                if is_refused {
                     node.dismiss();
                 }
                 if let Some(first) = positions.get(&key) {

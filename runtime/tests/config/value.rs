@@ -121,6 +121,12 @@ fn sections_whose_entries_are_commented_out_are_as_if_not_there() {
 }
 
 #[test]
+fn a_quoted_key_is_only_text() {
+    let config = load("layotto: {hello: {'<<': a, 'true': b, '$': c}}");
+    assert_eq!(config.layotto.hello.keys().collect::<Vec<_>>(), ["$", "<<", "true"]);
+}
+
+#[test]
 fn json_is_read_as_well() {
     let config = load(r#"{"app": {"id": "orders"}, "limits": {"batch": 5}, "listen": {"unix": "off"}}"#);
     assert_eq!(config.app.id.as_deref(), Some("orders"));
