@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use pillion_proto::common::v1 as common;
 use pillion_proto::error::Category;
 use pillion_proto::{Error, Reason};
 use tonic::{Code, Status};
@@ -108,18 +109,23 @@ pub fn status(attempt: Attempt<'_>, store: &str, error: &Error) -> Status {
         (Attempt::Transact, Cause::Unsupported) => {
             Status::unimplemented(format!("state store {} doesn't support transaction", shown(store)))
         }
-        (_, Cause::Other) => Status::new(Code::from(error.grpc_code()), error.message()),
+        (_, Cause::Other) => Status::new(Code::from(error.grpc_code()), words(error)),
         (attempt, cause) => {
             let (code, prefix) = attempt.answer(cause, store);
-            Status::new(code, prefix + error.message())
+            Status::new(code, prefix + &words(error))
         }
     }
 }
 
 /// Why one key of several could not be read, if the store's trouble is the reason: Layotto then
 /// answers, and says so for each key.
-pub fn per_key(error: &Error) -> Option<&str> {
-    (cause(error) == Cause::Backend).then(|| error.message())
+pub fn per_key(error: &Error) -> Option<String> {
+    (cause(error) == Cause::Backend).then(|| words(error))
+}
+
+/// The native sentence, with the cause behind it.
+fn words(error: &Error) -> String {
+    common::Error::from(error).message
 }
 
 /// The answer for a store that is not there, or that has no name.
@@ -175,4 +181,147 @@ pub fn shown(text: &str) -> Cow<'_, str> {
         end -= 1;
     }
     Cow::Owned(format!("{}…", &text[..end]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAVE: Attempt<'_> = Attempt::Save("k", false);
+    const SAVE_WITH_ETAG: Attempt<'_> = Attempt::Save("k", true);
+
+    fn error(reason: Reason) -> Error {
+        Error::new(reason, "why")
+    }
+
+    #[test]
+    fn each_failure_has_the_code_and_text_of_its_call() {
+        use Attempt::{Delete, DeleteBulk, Get, Transact};
+
+        let table = [
+            (Get("k"), Reason::ComponentUnavailable, Code::Internal, "fail to get k from state store s: why"),
+            (Get("k"), Reason::StateKeyInvalid, Code::InvalidArgument, "fail to get k from state store s: why"),
+            (SAVE, Reason::ComponentUnavailable, Code::Internal, "failed saving state in state store s: why"),
+            (SAVE_WITH_ETAG, Reason::ComponentUnavailable, Code::Aborted, "failed saving state in state store s: why"),
+            (
+                SAVE_WITH_ETAG,
+                Reason::StateEtagMismatch,
+                Code::Aborted,
+                "failed saving state in state store s: possible etag mismatch. error from state store: why",
+            ),
+            (
+                SAVE_WITH_ETAG,
+                Reason::StateFirstWriteConflict,
+                Code::Aborted,
+                "failed saving state in state store s: possible etag mismatch. error from state store: why",
+            ),
+            (
+                SAVE,
+                Reason::StateFirstWriteConflict,
+                Code::Internal,
+                "failed saving state in state store s: failed to set key k: why",
+            ),
+            (
+                SAVE,
+                Reason::StateKeyExists,
+                Code::Internal,
+                "failed saving state in state store s: failed to set key k: why",
+            ),
+            (SAVE, Reason::StateTtlInvalid, Code::InvalidArgument, "failed saving state in state store s: why"),
+            (
+                Delete("k"),
+                Reason::StateEtagMismatch,
+                Code::Aborted,
+                "failed deleting state with key k: possible etag mismatch. error from state store: why",
+            ),
+            (Delete("k"), Reason::ComponentFailed, Code::Aborted, "failed deleting state with key k: why"),
+            (
+                DeleteBulk,
+                Reason::StateEtagMismatch,
+                Code::Unknown,
+                "possible etag mismatch. error from state store: why",
+            ),
+            (DeleteBulk, Reason::ComponentConnecting, Code::Unknown, "why"),
+            (Transact, Reason::StateEtagMismatch, Code::Internal, "error while executing state transaction: why"),
+            (Transact, Reason::ComponentUnavailable, Code::Internal, "error while executing state transaction: why"),
+            (
+                Transact,
+                Reason::StateDuplicateKey,
+                Code::InvalidArgument,
+                "error while executing state transaction: why",
+            ),
+            (Transact, Reason::ComponentUnsupported, Code::Unimplemented, "state store s doesn't support transaction"),
+        ];
+        for (attempt, reason, code, text) in table {
+            let status = status(attempt, "s", &error(reason));
+            assert_eq!((status.code(), status.message()), (code, text), "{attempt:?}, {}", reason.name());
+        }
+    }
+
+    #[test]
+    fn what_has_nothing_to_do_with_state_keeps_its_own_code() {
+        for (reason, code) in [
+            (Reason::RequestUnauthenticated, Code::Unauthenticated),
+            (Reason::RequestDeadlineExceeded, Code::DeadlineExceeded),
+            (Reason::RuntimePanic, Code::Internal),
+            (Reason::RuntimeDraining, Code::Unavailable),
+        ] {
+            let status = status(SAVE_WITH_ETAG, "s", &error(reason));
+            assert_eq!((status.code(), status.message()), (code, "why"), "{}", reason.name());
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_not_there_is_told_from_having_none() {
+        let undeclared = |declared: &str| error(Reason::ComponentNotDeclared).with("declared", declared);
+        for attempt in [Attempt::Get("k"), Attempt::GetBulk, SAVE, Attempt::Delete("k"), Attempt::Transact] {
+            let unknown = status(attempt, "nope", &undeclared("state"));
+            assert_eq!((unknown.code(), unknown.message()), (Code::InvalidArgument, "state store nope is not found"));
+            let none = status(attempt, "nope", &undeclared(""));
+            assert_eq!((none.code(), none.message()), (Code::FailedPrecondition, "state store is not configured"));
+        }
+        assert_eq!(unknown_store("").message(), "state store  is not found");
+    }
+
+    #[test]
+    fn a_key_with_a_separator_is_refused_in_layottos_words_and_another_bad_key_in_ours() {
+        let status = |key| status(Attempt::Get(key), "s", &error(Reason::StateKeyInvalid));
+        let separator = status("a||b");
+        assert_eq!(separator.code(), Code::Unknown);
+        assert_eq!(separator.message(), "input key/keyPrefix 'a||b' can't contain '||'");
+        assert_eq!(status("").code(), Code::InvalidArgument);
+    }
+
+    #[test]
+    fn a_malformed_number_is_an_invalid_argument_only_as_the_etag_of_a_save() {
+        let etag = Malformed::Etag("E".to_owned());
+        let ttl = Malformed::Ttl("T".to_owned());
+        for (attempt, item, code, text) in [
+            (SAVE, &etag, Code::InvalidArgument, "failed saving state in state store s: invalid etag value: E"),
+            (SAVE, &ttl, Code::Internal, "failed saving state in state store s: failed to parse ttl from metadata: T"),
+            (
+                Attempt::Transact,
+                &etag,
+                Code::Internal,
+                "error while executing state transaction: invalid etag value: E",
+            ),
+        ] {
+            let status = malformed(attempt, "s", item);
+            assert_eq!((status.code(), status.message()), (code, text));
+        }
+    }
+
+    /// A text in a header of 1 MiB would cost the client its connection.
+    #[test]
+    fn what_the_caller_sent_is_cut_where_it_is_shown() {
+        let long = "ä".repeat(1 << 20);
+        for status in [
+            unknown_store(&long),
+            key_with_separator(&long),
+            unknown_operation(&long),
+            status(Attempt::Get(&long), &long, &error(Reason::StateKeyInvalid)),
+        ] {
+            assert!(status.message().len() < 3 * LONGEST_SHOWN, "{} bytes", status.message().len());
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The state methods: map the request, call, map the answer or the error.
 
-use pillion_proto::state::v1::{DeleteManyRequest, SetManyRequest, SetRequest, TransactRequest};
+use pillion_proto::state::v1::{GetRequest, SetRequest};
 use pillion_proto::{Cx, Error, Reason, StateApi};
 use tonic::Status;
 
@@ -34,12 +34,14 @@ impl<'a> State<'a> {
     pub async fn get_bulk(&self, request: GetBulkStateRequest) -> Result<GetBulkStateResponse, Status> {
         let store = named(&request.store_name)?;
         separators(request.keys.iter().map(String::as_str))?;
+        if request.keys.is_empty() {
+            return self.nothing(store).await.map(|()| GetBulkStateResponse::default());
+        }
         match self.api.get_many(&self.cx, map::get_bulk::to_native(&request)).await {
             Ok(found) => Ok(map::get_bulk::from_native(found)),
             Err(error) => match errors::per_key(&error) {
-                Some(text) => Ok(map::get_bulk::failed(request, text)),
-                None => fine_if_empty(request.keys.is_empty(), Attempt::GetBulk, store, &error)
-                    .map(|()| GetBulkStateResponse::default()),
+                Some(text) => Ok(map::get_bulk::failed(request, &text)),
+                None => Err(status(Attempt::GetBulk, store, &error)),
             },
         }
     }
@@ -48,9 +50,7 @@ impl<'a> State<'a> {
     pub async fn save(&self, request: SaveStateRequest) -> Result<(), Status> {
         let store = named(&request.store_name)?;
         if request.states.is_empty() {
-            let nothing = SetManyRequest { store: store.to_owned(), ..SetManyRequest::default() };
-            let answer = self.api.set_many(&self.cx, nothing).await;
-            return answer.map(|_| ()).or_else(|error| fine_if_empty(true, Attempt::Save("", false), store, &error));
+            return self.nothing(store).await;
         }
         separators(request.states.iter().map(|item| item.key.as_str()))?;
         for item in &request.states {
@@ -85,9 +85,7 @@ impl<'a> State<'a> {
     pub async fn delete_bulk(&self, request: DeleteBulkStateRequest) -> Result<(), Status> {
         let store = named(&request.store_name)?;
         if request.states.is_empty() {
-            let nothing = DeleteManyRequest { store: store.to_owned(), ..DeleteManyRequest::default() };
-            let answer = self.api.delete_many(&self.cx, nothing).await;
-            return answer.map(|_| ()).or_else(|error| fine_if_empty(true, Attempt::DeleteBulk, store, &error));
+            return self.nothing(store).await;
         }
         separators(request.states.iter().map(|item| item.key.as_str()))?;
         for item in &request.states {
@@ -103,14 +101,25 @@ impl<'a> State<'a> {
         let store = named(&request.store_name)?;
         let items = request.operations.iter().filter_map(|operation| operation.request.as_ref());
         separators(items.map(|item| item.key.as_str()))?;
-        let native: TransactRequest =
-            map::transact::to_native(store, &request.operations).map_err(|refused| match refused {
-                map::transact::Refused::Operation(operation) => errors::unknown_operation(operation),
-                map::transact::Refused::Item(item) => errors::malformed(Attempt::Transact, store, &item),
-            })?;
-        let empty = native.operations.is_empty();
+        let native = map::transact::to_native(store, &request.operations).map_err(|refused| match refused {
+            map::transact::Refused::Operation(operation) => errors::unknown_operation(operation),
+            map::transact::Refused::Item(item) => errors::malformed(Attempt::Transact, store, &item),
+        })?;
+        if native.operations.is_empty() {
+            return self.nothing(store).await;
+        }
         let answer = self.api.transact(&self.cx, native).await;
-        answer.map(|_| ()).or_else(|error| fine_if_empty(empty, Attempt::Transact, store, &error))
+        answer.map(|_| ()).map_err(|error| status(Attempt::Transact, store, &error))
+    }
+
+    /// A list without items, which natively has at least one. In Layotto it may be empty, as long as
+    /// the store is there. A key that no store takes finds that out and touches nothing.
+    async fn nothing(&self, store: &str) -> Result<(), Status> {
+        let probe = GetRequest { store: store.to_owned(), ..GetRequest::default() };
+        match self.api.get(&self.cx, probe).await {
+            Err(error) if !error.is(Reason::StateKeyInvalid) => Err(status(Attempt::Get(""), store, &error)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -122,9 +131,4 @@ fn named(store: &str) -> Result<&str, Status> {
 /// Refuses a list before its first item is touched if a key of it has a separator, as Layotto does.
 fn separators<'a>(mut keys: impl Iterator<Item = &'a str>) -> Result<(), Status> {
     keys.find(|key| errors::has_separator(key)).map_or(Ok(()), |key| Err(errors::key_with_separator(key)))
-}
-
-/// Natively a list has at least one item. In Layotto there may be none, but the store is there.
-fn fine_if_empty(empty: bool, attempt: Attempt<'_>, store: &str, error: &Error) -> Result<(), Status> {
-    if empty && error.is(Reason::RequestBatchSize) { Ok(()) } else { Err(status(attempt, store, error)) }
 }

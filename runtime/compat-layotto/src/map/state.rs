@@ -240,3 +240,6 @@ fn delete_condition(etag: Option<&Etag>) -> Option<Condition> {
 fn when(kind: condition::Kind) -> Condition {
     Condition { kind: Some(kind) }
 }
+
+#[cfg(test)]
+mod tests;
