@@ -215,6 +215,44 @@ async fn a_repeated_call_is_recognised_for_ten_minutes_even_after_a_restart() {
 }
 
 #[tokio::test]
+async fn the_log_stays_bounded_under_steady_writing_and_reading() {
+    let f = open().await;
+    let log = f.dir.path().join("pillion.db-wal");
+    let mut longest = 0;
+    for i in 0..120 {
+        set(&f.state, &format!("k{}", i % 3), &[7; 1 << 20]).await;
+        assert!(get(&f.state, "k0").await.is_some());
+        longest = longest.max(std::fs::metadata(&log).unwrap().len());
+    }
+    assert!(longest > 1 << 20, "the test looks at the wrong file: {longest}");
+    assert!(longest < 64 << 20, "{longest} bytes");
+    f.state.close().await;
+    assert!(!log.exists(), "it is moved to the file when the store closes");
+}
+
+#[tokio::test]
+async fn a_write_that_nobody_waits_for_any_more_is_whole_or_not_there() {
+    let f = open().await;
+    let mut options = ApplyOptions::default();
+    options.atomic = true;
+    for polls in 0..3 {
+        for round in 0..50 {
+            let (a, b) = (format!("a{polls}-{round}"), format!("b{polls}-{round}"));
+            let ops = vec![put(&a, b"1", Expiry::Never), put(&b, b"1", Expiry::Never)];
+            let mut write = f.state.apply(ops, options.clone());
+            for _ in 0..polls {
+                let _ = futures::poll!(&mut write);
+                tokio::task::yield_now().await;
+            }
+            drop(write);
+            // Behind it in the queue, so it is settled.
+            set(&f.state, "after", b"").await;
+            assert_eq!(get(&f.state, &a).await.is_some(), get(&f.state, &b).await.is_some());
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_closed_store_refuses_calls_and_ends_its_watches() {
     let f = open().await;
     set(&f.state, "a", b"1").await;

@@ -1,14 +1,14 @@
 //! Transactions of the one connection that writes, and what becomes of those that fail.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use pillion_spi::error::{Error, Outcome};
 use pillion_spi::state::Trouble;
 use pillion_spi::{Clock, Random, chaos};
 use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, MAIN_DB, OptionalExtension as _, ffi, params};
+use rusqlite::{Connection, MAIN_DB, OptionalExtension as _, ffi};
 
 use super::op::{Applier, Progress};
 use super::store::Shared;
@@ -60,6 +60,8 @@ pub(super) struct Engine {
     revision: u64,
     graves: i64,
     clock_saved: i64,
+    /// The last transaction failed.
+    troubled: bool,
     /// A commit failed in a way that may have left it in the log: nothing is written before the
     /// log was emptied.
     in_doubt: bool,
@@ -73,8 +75,17 @@ impl Engine {
         random: Arc<dyn Random>,
     ) -> rusqlite::Result<Self> {
         let clock_saved = shared.clock.now();
-        let mut engine =
-            Self { connection, shared, clock, random, revision: 0, graves: 0, clock_saved, in_doubt: false };
+        let mut engine = Self {
+            connection,
+            shared,
+            clock,
+            random,
+            revision: 0,
+            graves: 0,
+            clock_saved,
+            troubled: false,
+            in_doubt: false,
+        };
         engine.count()?;
         Ok(engine)
     }
@@ -110,7 +121,10 @@ impl Engine {
             changes: self.shared.hub.is_watched().then(Vec::new),
         };
         let now = self.shared.clock.now();
-        let save_clock = now - self.clock_saved >= SAVE_CLOCK;
+        let overdue = now - self.clock_saved >= SAVE_CLOCK;
+        let before = self.revision;
+        // In trouble every transaction writes: it is how the end of the trouble is noticed.
+        let saves_clock = |revision| self.troubled || (overdue && revision > before);
         let mut applier = Applier {
             connection: &self.connection,
             clock: &self.shared.clock,
@@ -124,7 +138,7 @@ impl Engine {
                 // In proportion to the transaction: it is not held up, and they cannot pile up.
                 applier.forget((graves - MAX_GRAVES).min(CHUNK.max(2 * added)))?;
             }
-            if save_clock && applier.progress.revision > self.revision {
+            if saves_clock(applier.progress.revision) {
                 self.shared.clock.save(&self.connection)?;
             }
             Ok(value)
@@ -138,14 +152,16 @@ impl Engine {
         };
         // Switched to `abort`, they end the process here.
         chaos::fires("local.before_commit");
-        let wrote = progress.revision > self.revision;
+        let saved_clock = saves_clock(progress.revision);
+        let wrote = saved_clock || progress.revision > before;
         if let Err(error) = self.commit(wrote) {
             self.settle(error, progress.revision)?;
         }
         chaos::fires("local.after_commit");
         if wrote {
-            *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            if save_clock {
+            self.troubled = false;
+            *self.shared.trouble() = None;
+            if saved_clock {
                 self.clock_saved = now;
             }
         }
@@ -220,11 +236,7 @@ impl Engine {
     pub(super) fn expire(&mut self) -> Result<(), Failure> {
         self.transaction(|applier| {
             applier.expire(CHUNK)?;
-            applier
-                .connection
-                .prepare_cached("DELETE FROM call WHERE id IN (SELECT id FROM call WHERE until <= ?1 LIMIT ?2)")?
-                .execute(params![applier.now, CHUNK])?;
-            Ok(())
+            applier.forget_calls(CHUNK)
         })?;
         let first = |sql| {
             let first: Option<i64> = self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
@@ -238,13 +250,15 @@ impl Engine {
     }
 
     /// Remembers why the file cannot be written, for those who ask.
-    pub(super) fn report(&self, error: &rusqlite::Error) {
-        let mut trouble = self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn report(&mut self, error: &rusqlite::Error) {
+        self.troubled = true;
+        let mut trouble = self.shared.trouble();
         match &mut *trouble {
             Some(trouble) => trouble.cause = error.to_string(),
             None => {
                 tracing::warn!(path = %self.shared.path.display(), %error, "the state file cannot be written");
                 *trouble = Some(Trouble { cause: error.to_string(), since: self.clock.wall() });
+                self.shared.earlier.notify_one();
             }
         }
     }

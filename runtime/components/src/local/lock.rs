@@ -1,10 +1,12 @@
 //! One process at a time, and within it one store at a time.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use pillion_spi::error::{Error, Result};
+
+use super::schema;
 
 const FILE: &str = "pillion.lock";
 
@@ -13,29 +15,28 @@ const FILE: &str = "pillion.lock";
 pub(super) struct Lock(File);
 
 impl Lock {
-    /// Takes the folder.
+    /// Takes the folder; `None` while another holds it.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`](pillion_spi::Kind::Unavailable) while another holds it, naming it if it
-    /// can.
-    pub(super) fn take(dir: &Path) -> Result<Self> {
+    /// The file system does not let us lock it.
+    pub(super) fn take(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(FILE);
         let fail = |error: std::io::Error| {
             Error::unavailable(format!("cannot lock `{}`", path.display()))
                 .source(error)
                 .advice("check the permissions of the folder and whether its file system has locks")
         };
-        // Never truncated before it is ours: it names the holder.
+        // Not truncated before it is ours: it names the holder.
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(fail)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(dir, &mut file)),
+            Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(fail(error)),
         }
         let text = format!("{}\n", std::process::id());
         file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).map_err(fail)?;
-        Ok(Self(file))
+        Ok(Some(Self(file)))
     }
 }
 
@@ -47,15 +48,14 @@ impl Drop for Lock {
     }
 }
 
-fn held(dir: &Path, file: &mut File) -> Error {
-    let mut text = String::new();
-    let known = file.rewind().and_then(|()| file.take(32).read_to_string(&mut text));
-    let pid: Option<u32> = known.ok().and_then(|_| text.trim().parse().ok());
-    let holder = match pid {
+/// The error that says who holds the folder, as far as that is known.
+pub(super) fn held(dir: &Path) -> Error {
+    let known = std::fs::read_to_string(dir.join(FILE)).ok();
+    let holder = match known.and_then(|text| text.trim().parse::<u32>().ok()) {
         Some(pid) if pid == std::process::id() => format!("another store of this process (pid {pid})"),
         Some(pid) => format!("the process with pid {pid}"),
         None => "another process".to_owned(),
     };
-    Error::unavailable(format!("`{}` is in use by {holder}", dir.join("pillion.db").display()))
+    Error::unavailable(format!("`{}` is in use by {holder}", dir.join(schema::FILE).display()))
         .advice("end that process, connect to it instead, or give this store a folder of its own")
 }

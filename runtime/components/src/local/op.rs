@@ -23,6 +23,8 @@ const UPDATE: &str = "UPDATE state SET revision = ?1, gone = 0, counter = ?3, ge
 const BURY: &str = "UPDATE state SET revision = ?1, gone = ?3, expires = NULL, content_type = NULL, value = NULL
     WHERE revision = ?2";
 const FIND_EXPIRED: &str = "SELECT revision, key FROM state WHERE expires <= ?1 ORDER BY expires LIMIT ?2";
+const FIND_GONE: &str = "SELECT revision FROM state WHERE gone <> 0 ORDER BY revision LIMIT ?1";
+const FORGET_CALLS: &str = "DELETE FROM call WHERE id IN (SELECT id FROM call WHERE until <= ?1 LIMIT ?2)";
 
 /// What a transaction has done so far, beside the rows.
 #[derive(Debug)]
@@ -216,13 +218,16 @@ impl Applier<'_> {
         rows.iter().try_for_each(|(row, key)| self.bury(key, *row, EXPIRED))
     }
 
+    /// Forgets at most `limit` calls that need not be remembered any more.
+    pub(super) fn forget_calls(&self, limit: i64) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(FORGET_CALLS)?.execute(params![self.now, limit]).map(drop)
+    }
+
     /// Forgets the `count` oldest deletes.
     pub(super) fn forget(&mut self, count: i64) -> rusqlite::Result<()> {
         let oldest = self
             .connection
-            .prepare_cached(
-                "SELECT revision FROM state INDEXED BY state_gone WHERE gone <> 0 ORDER BY revision LIMIT ?1",
-            )?
+            .prepare_cached(FIND_GONE)?
             .query_map([count], |row| row.get(0))?
             .collect::<rusqlite::Result<Vec<i64>>>()?;
         let Some(last) = oldest.last() else { return Ok(()) };
@@ -252,4 +257,33 @@ pub(super) fn deadline(expires: i64) -> std::time::Duration {
 /// Whether a delete is one by expiry.
 pub(super) fn is_expiry(gone: i64) -> bool {
     gone == EXPIRED
+}
+
+#[cfg(test)]
+mod tests {
+    use pillion_spi::{SystemClock, SystemRandom};
+
+    use super::super::schema;
+    use super::*;
+
+    #[test]
+    fn no_statement_searches_the_table_from_end_to_end() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        let connection = schema::open(&dir.path().join(schema::FILE), &SystemClock, &random).unwrap();
+        for (sql, index) in [
+            (FIND, "sqlite_autoindex_state_1"),
+            (FIND_EXPIRED, "state_expires"),
+            (FIND_GONE, "state_gone"),
+            (FORGET_CALLS, "call_until"),
+            (UPDATE, "PRIMARY KEY"),
+            (BURY, "PRIMARY KEY"),
+        ] {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let parameters = rusqlite::params_from_iter(std::iter::repeat_n(1, statement.parameter_count()));
+            let plan: String =
+                statement.query_map(parameters, |row| row.get::<_, String>(3)).unwrap().map(Result::unwrap).collect();
+            assert!(plan.contains(index), "{sql}: {plan}");
+        }
+    }
 }

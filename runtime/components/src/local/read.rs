@@ -327,3 +327,53 @@ fn entry(row: &Row<'_>, now: i64) -> rusqlite::Result<Entry> {
         value: row.get_ref(5)?.as_bytes_or_null()?.map_or_else(Bytes::new, Bytes::copy_from_slice),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use pillion_spi::{Kind, Random, SystemClock, SystemRandom};
+
+    use super::*;
+
+    const ENDLESS: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+
+    fn readers(dir: &tempfile::TempDir) -> Arc<Readers> {
+        let path = dir.path().join(schema::FILE);
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        schema::open(&path, &SystemClock, &random).unwrap();
+        Arc::new(Readers::new(path, 1, CancellationToken::new()))
+    }
+
+    fn endless(readers: &Arc<Readers>) -> tokio::task::JoinHandle<Result<i64>> {
+        let readers = readers.clone();
+        tokio::spawn(async move { readers.run(|connection| connection.query_row(ENDLESS, [], |row| row.get(0))).await })
+    }
+
+    #[tokio::test]
+    async fn dropping_a_query_interrupts_it_and_spares_those_after_it() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let readers = readers(&dir);
+        for _ in 0..3 {
+            // As many as there may be: if one of them went on, those after it would wait for ever.
+            let queries: Vec<_> = (0..LISTS).map(|_| endless(&readers)).collect();
+            while readers.lists.available_permits() > 0 {
+                tokio::task::yield_now().await;
+            }
+            queries.iter().for_each(tokio::task::JoinHandle::abort);
+            assert_eq!(readers.run(last_revision).await.unwrap(), 0);
+        }
+        readers.close().await;
+    }
+
+    #[tokio::test]
+    async fn closing_ends_what_runs() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let readers = readers(&dir);
+        let query = endless(&readers);
+        while readers.lists.available_permits() == LISTS {
+            tokio::task::yield_now().await;
+        }
+        readers.closing.cancel();
+        readers.close().await;
+        assert_eq!(query.await.unwrap().unwrap_err().kind(), Kind::Unavailable);
+    }
+}

@@ -19,6 +19,8 @@ const VERSION: i32 = 2;
 
 /// How long a connection waits for a program that is not ours, such as a backup.
 const BUSY: Duration = Duration::from_secs(5);
+/// The same for readers, which run on threads that others wait for. Writers never block them.
+const READER_BUSY: Duration = Duration::from_millis(50);
 /// Files up to this size are checked whole when they are opened; it takes a few milliseconds.
 const CHECKED_BYTES: u64 = 16 << 20;
 /// How many statements the writing connection keeps prepared: all there are.
@@ -108,6 +110,7 @@ pub(super) fn reopen(path: &Path) -> rusqlite::Result<Connection> {
 /// Opens a connection that only reads.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(path)?;
+    connection.busy_timeout(READER_BUSY)?;
     connection.execute_batch("PRAGMA query_only = 1; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;")?;
     Ok(connection)
 }

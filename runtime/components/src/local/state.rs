@@ -108,7 +108,7 @@ impl StateStore for State {
     }
 
     fn trouble(&self) -> Option<Trouble> {
-        self.store.trouble()
+        self.store.shared.trouble().clone()
     }
 }
 

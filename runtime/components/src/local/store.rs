@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::checkpoint::Checkpointer;
 use super::clock::LogicalClock;
 use super::engine::Engine;
-use super::lock::Lock;
+use super::lock::{self, Lock};
 use super::read::{self, Readers};
 use super::writer::{Call, Job, Writer};
 use super::{fault, schema};
@@ -30,6 +30,12 @@ const QUEUE_KIB: usize = 128 << 10;
 /// expiry does not, so a long one would come late.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
+/// How often, and how long apart, the lock of the folder is tried: for a second.
+const LOCK_ATTEMPTS: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+/// How often a store in trouble tries whether it is over.
+const PROBE: Duration = Duration::from_secs(5);
+
 /// What the writer, the readers and the callers share.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -40,7 +46,14 @@ pub(super) struct Shared {
     pub(super) earliest: AtomicI64,
     /// `earliest` came nearer.
     pub(super) earlier: Notify,
-    pub(super) trouble: Mutex<Option<Trouble>>,
+    trouble: Mutex<Option<Trouble>>,
+}
+
+impl Shared {
+    /// Why the file cannot be written, if so.
+    pub(super) fn trouble(&self) -> MutexGuard<'_, Option<Trouble>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// An open file.
@@ -58,23 +71,16 @@ pub(super) struct Store {
 impl Store {
     /// Opens the file in `dir`, making both if need be.
     pub(super) async fn open(dir: &Path, env: OpenEnv) -> Result<Self> {
-        let dir = env.base_dir.join(dir);
+        let dir: Arc<Path> = env.base_dir.join(dir).into();
+        let lock = lock(&dir, &env).await?;
         let opening = env.clone();
-        // What it has opened is closed again when nobody takes the result.
-        let store = tokio::task::spawn_blocking(move || Self::open_blocking(&dir, opening))
-            .await
-            .map_err(|error| Error::internal("opening the state file panicked").source(error))??;
+        // When nobody takes the result any more, all of it is closed again.
+        let store = blocking(move || Self::open_locked(&dir, lock, opening)).await?;
         store.env.spawn(keep_expiring(store.shared.clone(), store.jobs.downgrade()));
         Ok(store)
     }
 
-    fn open_blocking(dir: &Path, env: OpenEnv) -> Result<Self> {
-        make_dir(dir).map_err(|error| {
-            Error::unavailable(format!("cannot make the folder `{}`", dir.display()))
-                .source(error)
-                .advice("check the path and its permissions")
-        })?;
-        let lock = Lock::take(dir)?;
+    fn open_locked(dir: &Path, lock: Lock, env: OpenEnv) -> Result<Self> {
         let path = dir.join(schema::FILE);
         let connection = schema::open(&path, &*env.clock, &env.random)?;
         let clock = LogicalClock::resume(env.clock.clone(), &connection).map_err(fault::translate)?;
@@ -118,11 +124,6 @@ impl Store {
             // It is withdrawn only by us, so the writer has died over it.
             Error::internal("the writer of the state file has failed").outcome_unknown()
         })?
-    }
-
-    /// Why it cannot be written, if so.
-    pub(super) fn trouble(&self) -> Option<Trouble> {
-        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Cancelled when the store closes.
@@ -172,6 +173,33 @@ impl Reply {
     }
 }
 
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal("opening the state file panicked").source(error))?
+}
+
+/// Takes the folder. A holder that is about to let go of it is waited for: an opening that was given
+/// up, or a process that is ending.
+async fn lock(dir: &Arc<Path>, env: &OpenEnv) -> Result<Lock> {
+    for _ in 0..LOCK_ATTEMPTS {
+        let dir = dir.clone();
+        let taken = blocking(move || {
+            make_dir(&dir).map_err(|error| {
+                Error::unavailable(format!("cannot make the folder `{}`", dir.display()))
+                    .source(error)
+                    .advice("check the path and its permissions")
+            })?;
+            Lock::take(&dir)
+        });
+        if let Some(lock) = taken.await? {
+            return Ok(lock);
+        }
+        env.clock.sleep(LOCK_PAUSE).await;
+    }
+    Err(lock::held(dir))
+}
+
 fn make_dir(dir: &Path) -> std::io::Result<()> {
     if dir.is_dir() {
         return Ok(());
@@ -185,17 +213,20 @@ fn make_dir(dir: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Asks the writer to remove expired entries as their time comes.
+/// Asks the writer to remove expired entries as their time comes, and in trouble to try again.
 async fn keep_expiring(shared: Arc<Shared>, jobs: mpsc::WeakSender<Job>) {
     loop {
-        let wait = shared.earliest.load(Ordering::Acquire).saturating_sub(shared.clock.now());
-        if wait > 0 {
-            let wait = Duration::from_nanos(wait.unsigned_abs()).min(LONGEST_SLEEP);
+        let until = shared.earliest.load(Ordering::Acquire).saturating_sub(shared.clock.now());
+        let wait = match shared.trouble().is_some() {
+            // Whatever is due: each attempt costs a failing disk something.
+            true => PROBE,
+            false => Duration::from_nanos(u64::try_from(until).unwrap_or(0)).min(LONGEST_SLEEP),
+        };
+        if !wait.is_zero() {
             tokio::select! {
                 () = shared.clock.sleep(wait) => {}
-                () = shared.earlier.notified() => {}
+                () = shared.earlier.notified() => continue,
             }
-            continue;
         }
         let (done, expired) = oneshot::channel();
         let Some(jobs) = jobs.upgrade() else { return };
@@ -203,9 +234,7 @@ async fn keep_expiring(shared: Arc<Shared>, jobs: mpsc::WeakSender<Job>) {
             return;
         }
         drop(jobs);
-        // Without answer it failed: the disk may be full. Not at once again.
-        if expired.await.is_err() {
-            shared.clock.sleep(Duration::from_secs(1)).await;
-        }
+        // Without answer it failed, and the trouble is known.
+        let _ = expired.await;
     }
 }

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::Notify;
 
-use super::table::Table;
+use super::table::{self, Table};
 use crate::repeat;
 use crate::watch::{self, Backlog, Hub, Present, Scope, Source};
 
@@ -32,7 +32,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 pub struct StateConfig {
     /// How much memory the entries may take: keys, values, content types and 256 bytes of
     /// bookkeeping for each. A write that would need more is rejected as exhausted; deleting and
-    /// expiry make room. Default `64MiB`, at least `1KiB`.
+    /// expiry make room. Default `64MiB`, at least `4KiB`.
     #[serde(default = "default_max_bytes")]
     pub max_bytes: ByteSize,
 }
@@ -51,6 +51,7 @@ impl Default for StateConfig {
 /// time comes, on the injected clock, so that they free their memory without being read.
 pub struct State {
     inner: Arc<Inner>,
+    max_bytes: ByteSize,
     env: OpenEnv,
 }
 
@@ -112,8 +113,8 @@ impl Component for State {
     type Config = StateConfig;
 
     async fn open(config: StateConfig, env: OpenEnv) -> Result<Self> {
-        if config.max_bytes < ByteSize::kib(1) {
-            return Err(Error::config(format!("`max_bytes` is {}; it must be at least 1KiB", config.max_bytes)));
+        if config.max_bytes < ByteSize::kib(4) {
+            return Err(Error::config(format!("`max_bytes` is {}; it must be at least 4KiB", config.max_bytes)));
         }
         // Random, so that a revision of another process's store is not taken for one of this; small
         // enough for programs that keep numbers as floating point.
@@ -126,7 +127,7 @@ impl Component for State {
             earlier: Notify::new(),
         });
         env.spawn(inner.clone().keep_expiring());
-        Ok(Self { inner, env })
+        Ok(Self { inner, max_bytes: config.max_bytes, env })
     }
 
     async fn close(&self) {
@@ -157,6 +158,9 @@ impl StateStore for State {
         caps.strong_reads = true;
         caps.idempotency = Some(repeat::WINDOW);
         caps.durability = DURABILITY;
+        // What an empty store can hold under the longest key.
+        let largest = self.max_bytes.as_usize().saturating_sub(caps.max_key + table::OVERHEAD as usize);
+        caps.max_value = caps.max_value.min(largest);
         caps
     }
 

@@ -19,7 +19,7 @@ use crate::watch::{Backlog, Change, Present, Scope};
 use crate::{condition, cursor};
 
 /// What an entry takes beside its bytes: its places in the maps.
-const OVERHEAD: u64 = 256;
+pub(super) const OVERHEAD: u64 = 256;
 /// How many deletes are remembered for watchers that resume.
 const MAX_GRAVES: usize = 10_000;
 
