@@ -93,7 +93,9 @@ fn options(builder: &Builder, runtime: &Runtime) -> Result<Options> {
 
 #[cfg(feature = "layotto")]
 fn layotto(config: &Config, runtime: &Runtime) -> pillion_server::Door {
-    let door = pillion_compat_layotto::LayottoDoor::new(runtime.apis().clone()).hello(config.layotto.hello.clone());
+    let door = pillion_compat_layotto::LayottoDoor::new(runtime.apis().clone())
+        .hello(config.layotto.hello.clone())
+        .batch(config.limits.batch as usize);
     let limits = pillion_proto::grpc::server::MessageLimits {
         request: config.limits.message.as_usize(),
         response: usize::MAX,

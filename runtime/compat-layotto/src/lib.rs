@@ -30,16 +30,23 @@ pub use wire::too_large;
 
 use crate::r#gen::runtime_server::RuntimeServer;
 
+/// How many items a list has at most, unless the runtime says otherwise.
+const BATCH: usize = 1_000;
+
 /// Serves Layotto's runtime API on Pillion's. Cheap to clone.
 #[derive(Clone)]
 pub struct LayottoDoor {
     apis: Apis,
     greetings: Arc<BTreeMap<String, String>>,
+    batch: usize,
 }
 
 impl fmt::Debug for LayottoDoor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LayottoDoor").field("greetings", &self.greetings).finish_non_exhaustive()
+        f.debug_struct("LayottoDoor")
+            .field("greetings", &self.greetings)
+            .field("batch", &self.batch)
+            .finish_non_exhaustive()
     }
 }
 
@@ -47,7 +54,7 @@ impl LayottoDoor {
     /// A door to these APIs, which are already wrapped in whatever hooks the runtime has.
     pub fn new(apis: Apis) -> Self {
         let greetings = BTreeMap::from([("helloworld".to_owned(), "greeting".to_owned())]);
-        Self { apis, greetings: Arc::new(greetings) }
+        Self { apis, greetings: Arc::new(greetings), batch: BATCH }
     }
 
     /// The greetings of `SayHello`, by service name. Default: `helloworld` says `greeting`, as in
@@ -55,6 +62,14 @@ impl LayottoDoor {
     #[must_use]
     pub fn hello(mut self, greetings: BTreeMap<String, String>) -> Self {
         self.greetings = Arc::new(greetings);
+        self
+    }
+
+    /// How many items a list has at most: the limit of the native lists, for the methods that make
+    /// one native call per item. Default: 1,000.
+    #[must_use]
+    pub fn batch(mut self, items: usize) -> Self {
+        self.batch = items;
         self
     }
 

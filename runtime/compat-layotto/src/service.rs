@@ -14,7 +14,7 @@ use crate::{LayottoDoor, map};
 impl LayottoDoor {
     fn state<T>(&self, request: Request<T>) -> Result<(State<'_>, T), Status> {
         let (cx, request) = split(request)?;
-        Ok((State::new(&*self.apis.state, cx), request))
+        Ok((State::new(&*self.apis.state, cx, self.batch), request))
     }
 }
 

@@ -15,12 +15,13 @@ use crate::map::state as map;
 pub struct State<'a> {
     api: &'a dyn StateApi,
     cx: Cx,
+    batch: usize,
 }
 
 impl<'a> State<'a> {
-    /// State on behalf of one caller.
-    pub fn new(api: &'a dyn StateApi, cx: Cx) -> Self {
-        Self { api, cx }
+    /// State on behalf of one caller, who may send lists of up to `batch` items.
+    pub fn new(api: &'a dyn StateApi, cx: Cx, batch: usize) -> Self {
+        Self { api, cx, batch }
     }
 
     /// `GetState`.
@@ -52,6 +53,7 @@ impl<'a> State<'a> {
         if request.states.is_empty() {
             return self.nothing(store).await;
         }
+        self.not_too_many(request.states.len())?;
         separators(request.states.iter().map(|item| item.key.as_str()))?;
         for item in &request.states {
             let attempt = Attempt::Save(&item.key, item.etag.is_some());
@@ -87,6 +89,7 @@ impl<'a> State<'a> {
         if request.states.is_empty() {
             return self.nothing(store).await;
         }
+        self.not_too_many(request.states.len())?;
         separators(request.states.iter().map(|item| item.key.as_str()))?;
         for item in &request.states {
             let native = map::delete::to_native(store, &item.key, item.etag.as_ref(), item.options.as_ref());
@@ -110,6 +113,15 @@ impl<'a> State<'a> {
         }
         let answer = self.api.transact(&self.cx, native).await;
         answer.map(|_| ()).map_err(|error| status(Attempt::Transact, store, &error))
+    }
+
+    /// Refuses a list that would natively be too long, before its first item.
+    fn not_too_many(&self, items: usize) -> Result<(), Status> {
+        if items <= self.batch {
+            return Ok(());
+        }
+        let message = format!("the call has {items} items; it takes at most {}", self.batch);
+        Err(Error::new(Reason::RequestBatchSize, message).into())
     }
 
     /// A list without items, which natively has at least one. In Layotto it may be empty, as long as

@@ -120,6 +120,24 @@ async fn what_cannot_be_read_is_answered_in_the_words_of_layottos_transport() ->
     Ok(())
 }
 
+#[tokio::test]
+async fn a_list_that_is_too_long_is_refused_before_its_first_item() -> Result<()> {
+    let (sidecar, raw) = in_memory().await?;
+    let items = |count: usize| (0..count).map(|index| json!({"key": format!("many-{index}")})).collect::<Vec<_>>();
+    for method in ["SaveState", "DeleteBulkState"] {
+        let request = json!({"store_name": "state", "states": items(1_001)});
+        let status = raw.call(method, &request).await?.err().context("too many items were taken")?;
+        assert_eq!(status.code(), Code::InvalidArgument, "{method}");
+        assert_eq!(status.message(), "the call has 1001 items; it takes at most 1000", "{method}");
+    }
+    let first = json!({"store_name": "state", "key": "many-0"});
+    assert_eq!(raw.call("GetState", &first).await??, raw.answer("GetState", &json!({}))?);
+    raw.call("SaveState", &json!({"store_name": "state", "states": items(1_000)})).await??;
+    assert_eq!(raw.call("GetState", &first).await??, raw.answer("GetState", &json!({"etag": "1"}))?);
+    sidecar.stop().await;
+    Ok(())
+}
+
 /// Both sides of the door see one store, with what each of them can say about an entry.
 #[tokio::test]
 async fn what_is_written_natively_is_read_through_the_door_and_back() -> Result<()> {
