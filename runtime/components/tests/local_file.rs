@@ -96,6 +96,20 @@ async fn a_damaged_file_is_refused() {
 }
 
 #[tokio::test]
+async fn a_log_without_its_file_is_refused_because_it_may_hold_the_only_copy() {
+    let f = open().await;
+    set(&f.state, "a", b"1").await;
+    let copy = TempDir::new().unwrap();
+    let log = copy.path().join("pillion.db-wal");
+    fs::copy(f.dir.path().join("pillion.db-wal"), &log).unwrap();
+    let before = fs::read(&log).unwrap();
+    let error = open_in(copy.path(), env(Arc::new(SystemClock))).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Corrupt);
+    assert!(error.message().contains("pillion.db-wal") && error.advice_text().is_some(), "{error}");
+    assert_eq!(fs::read(&log).unwrap(), before);
+}
+
+#[tokio::test]
 async fn a_file_of_a_newer_version_is_refused() {
     let f = open().await;
     f.state.close().await;
@@ -132,18 +146,14 @@ async fn a_file_of_version_1_is_brought_up_to_date_with_its_entries() {
          ) WITHOUT ROWID;",
     )
     .unwrap();
-    let rows: [(&str, &[u8], Option<&str>, i64, Option<i64>); 3] = [
-        ("lasting", b"\x00\xff", Some("text/plain"), 7, None),
-        ("passing", b"soon", None, 1, Some(wall + 60_000)),
-        ("past", b"gone", None, 1, Some(wall - 1)),
-    ];
-    for (key, value, content_type, counter, expires) in rows {
-        old.execute(
-            "INSERT INTO state VALUES (?1, ?2, ?3, ?4, 5, ?5)",
-            params![key, value, content_type, counter, expires],
-        )
-        .unwrap();
-    }
+    old.execute(
+        "INSERT INTO state VALUES
+            ('lasting', x'00ff', 'text/plain', 7, 5, NULL),
+            ('passing', x'01', NULL, 1, 5, ?1),
+            ('past', x'02', NULL, 1, 5, ?2)",
+        params![wall + 60_000, wall - 1],
+    )
+    .unwrap();
     drop(old);
 
     let state = open_in(dir.path(), env(clock.clone())).await.unwrap();

@@ -1,6 +1,7 @@
 //! `state.memory` through the interface of a component. What every store must do is in the
 //! conformance suite; here is what only this one promises.
 
+#![cfg(feature = "memory")]
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a panic is how a test fails
 
 use std::sync::Arc;

@@ -62,8 +62,8 @@ pub(super) struct Engine {
     clock_saved: i64,
     /// The last transaction failed.
     troubled: bool,
-    /// A commit failed in a way that may have left it in the log: nothing is written before the
-    /// log was emptied.
+    /// The log may hold a commit that failed, or cannot be moved: nothing is written before it was
+    /// emptied.
     in_doubt: bool,
 }
 
@@ -249,8 +249,15 @@ impl Engine {
         Ok(())
     }
 
+    /// Writes nothing more before the log, which could not be moved for `error`, was emptied: it
+    /// would grow without end.
+    pub(super) fn distrust(&mut self, error: &rusqlite::Error) {
+        self.in_doubt = true;
+        self.report(error);
+    }
+
     /// Remembers why the file cannot be written, for those who ask.
-    pub(super) fn report(&mut self, error: &rusqlite::Error) {
+    fn report(&mut self, error: &rusqlite::Error) {
         self.troubled = true;
         let mut trouble = self.shared.trouble();
         match &mut *trouble {

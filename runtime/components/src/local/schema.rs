@@ -1,6 +1,7 @@
 //! The file: how it is opened, checked and brought up to date.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use pillion_spi::error::{Error, Kind, Result};
@@ -67,7 +68,7 @@ CREATE TABLE meta (
 ";
 
 /// Opens the file for the one connection that writes, making it or bringing it up to date.
-pub(super) fn open(path: &Path, clock: &dyn Clock, random: &std::sync::Arc<dyn Random>) -> Result<Connection> {
+pub(super) fn open(path: &Path, clock: &dyn Clock, random: &Arc<dyn Random>) -> Result<Connection> {
     let describe = |error: rusqlite::Error| {
         let error = fault::translate(error);
         let mut described = Error::new(error.kind(), format!("cannot open `{}`", path.display()));
@@ -76,6 +77,7 @@ pub(super) fn open(path: &Path, clock: &dyn Clock, random: &std::sync::Arc<dyn R
         }
         described.source(error)
     };
+    refuse_orphaned_log(path)?;
     let mut connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -98,6 +100,20 @@ pub(super) fn open(path: &Path, clock: &dyn Clock, random: &std::sync::Arc<dyn R
         _ => Err(Error::config(format!("the file system of `{}` has no shared memory", path.display()))
             .advice("put the folder on a local disk: network file systems cannot hold it")),
     })
+}
+
+/// The engine would throw away a log that belongs to no file; it may hold the only copy of entries.
+fn refuse_orphaned_log(path: &Path) -> Result<()> {
+    let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    let log = path.with_extension("db-wal");
+    if bytes(path) == 0 && bytes(&log) > 0 {
+        return Err(Error::new(
+            Kind::Corrupt,
+            format!("`{}` is there, but the file `{}` that it belongs to is missing", log.display(), path.display()),
+        )
+        .advice("restore both from a backup, or move the log away to start empty; nothing was changed"));
+    }
+    Ok(())
 }
 
 /// Opens another connection for writing, or for moving the log, to a file that [`open`] has accepted.
@@ -166,7 +182,7 @@ fn migrate(
     connection: &mut Connection,
     version: i32,
     clock: &dyn Clock,
-    random: &std::sync::Arc<dyn Random>,
+    random: &Arc<dyn Random>,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match version {

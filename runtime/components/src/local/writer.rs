@@ -101,7 +101,7 @@ impl Writer {
                 Job::Call(call) => {
                     left_over = self.serve(call);
                     if let Err(error) = self.checkpointer.look(&self.engine.connection) {
-                        self.engine.report(&error);
+                        self.engine.distrust(&error);
                     }
                 }
                 Job::Expire(done) => {
