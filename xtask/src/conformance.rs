@@ -33,7 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "pillion",
             "--bins",
             "--features",
-            "pillion-cli/chaos",
+            "pillion-cli/chaos,pillion/redis,pillion/testing",
         ])?,
     )?;
     let mut command = cargo(&[

@@ -3,7 +3,8 @@
 //! [`suite`] holds the cases; [`component`] runs them on every registered type that has a
 //! [`fixture`]. [`server`] starts the real backends, [`proxy`] puts a faulty network in front of
 //! them, and [`history`], [`linearizability`], [`register`], [`audit`] and [`bank`] judge what was
-//! recorded.
+//! recorded. [`scenario`] plays the scenarios of `proto/scenarios` on whole runtimes, through every
+//! language and transport.
 
 pub mod audit;
 pub mod bank;
@@ -16,6 +17,7 @@ pub mod linearizability;
 pub mod op;
 pub mod register;
 pub mod report;
+pub mod scenario;
 pub mod seed;
 pub mod server;
 pub mod suite;
