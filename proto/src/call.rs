@@ -49,7 +49,8 @@ pub struct CallInfo {
     pub idempotent: bool,
     /// Which sides are streams.
     pub shape: Shape,
-    /// Its place in [`METHODS`](crate::METHODS), for tables with one row per method.
+    /// Its place in [`METHODS`](crate::METHODS), for tables with one row per method; their number
+    /// for what a server or door answers itself.
     pub index: usize,
 }
 

@@ -1,6 +1,8 @@
 //! Putting a runtime together: the only place where core, components and transports meet.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
 use std::sync::Arc;
 
 use pillion_core::api::actuator::{About, Actuator};
@@ -17,6 +19,9 @@ use tokio::sync::watch;
 
 use crate::config::{self, Config};
 use crate::runtime::{Declared, Runtime};
+
+/// The longest token, in bytes.
+const LONGEST_TOKEN: u64 = 1024;
 
 /// How a runtime presents itself, and which comforts it allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,18 +127,20 @@ impl Builder {
         let security = &self.config.security;
         let Some(file) = &security.token_file else { return Ok(security.token.clone()) };
         let path = self.config.resolve(file);
-        let text = std::fs::read_to_string(&path).map_err(|error| {
+        let mut text = String::new();
+        // Bounded: a token file may be a device by mistake.
+        let read = File::open(&path).and_then(|file| file.take(2 * LONGEST_TOKEN).read_to_string(&mut text));
+        read.map_err(|error| {
             Error::new(Reason::ConfigUnreadable, format!("security.token_file: {} cannot be read", path.display()))
                 .source(error)
         })?;
         match text.trim() {
-            token if (16..=1024).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                Ok(Some(Secret::new(token.to_owned())))
+            token if config::is_token(token) => Ok(Some(Secret::new(token.to_owned()))),
+            _ => {
+                let message = format!("security.token_file: {} does not hold one token", path.display());
+                Err(Error::new(Reason::ConfigInvalidValue, message)
+                    .advice("a token is one line of 16 to 1024 visible ASCII characters"))
             }
-            _ => Err(Error::new(
-                Reason::ConfigWrongType,
-                format!("security.token_file: {} does not hold one token of 16 to 1024 visible ASCII characters", path.display()),
-            )),
         }
     }
 

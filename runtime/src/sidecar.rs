@@ -94,12 +94,11 @@ fn options(builder: &Builder, runtime: &Runtime) -> Result<Options> {
 #[cfg(feature = "layotto")]
 fn layotto(config: &Config, runtime: &Runtime) -> pillion_server::Door {
     let door = pillion_compat_layotto::LayottoDoor::new(runtime.apis().clone())
+        .hooks(runtime.hooks.clone())
         .hello(config.layotto.hello.clone())
         .batch(config.limits.batch as usize);
-    let limits = pillion_proto::grpc::server::MessageLimits {
-        request: config.limits.message.as_usize(),
-        response: usize::MAX,
-    };
+    let limits =
+        pillion_proto::grpc::server::MessageLimits { request: config.limits.message.as_usize(), response: usize::MAX };
     pillion_server::Door::new("layotto", pillion_compat_layotto::DESCRIPTORS, move |routes| {
         door.mount(limits, routes);
     })
@@ -164,7 +163,7 @@ fn shown(addresses: &Addresses) -> Vec<String> {
 fn refused(error: BindError) -> Error {
     let reason = match &error {
         BindError::Busy { .. } => Reason::ConfigAddressInUse,
-        BindError::Refused { .. } | BindError::Nowhere => Reason::ConfigWrongType,
+        BindError::Refused { .. } | BindError::Nowhere => Reason::ConfigInvalidValue,
         _ => Reason::Unspecified,
     };
     let public = Error::new(reason, error.to_string());

@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use pillion_proto::Apis;
 use pillion_proto::grpc::server::MessageLimits;
+use pillion_proto::{Apis, Hooks};
 use tonic::service::RoutesBuilder;
 
 pub use r#gen::{DESCRIPTORS, METHODS, SERVICE};
@@ -37,6 +37,7 @@ const BATCH: usize = 1_000;
 #[derive(Clone)]
 pub struct LayottoDoor {
     apis: Apis,
+    hooks: Hooks,
     greetings: Arc<BTreeMap<String, String>>,
     batch: usize,
 }
@@ -54,7 +55,15 @@ impl LayottoDoor {
     /// A door to these APIs, which are already wrapped in whatever hooks the runtime has.
     pub fn new(apis: Apis) -> Self {
         let greetings = BTreeMap::from([("helloworld".to_owned(), "greeting".to_owned())]);
-        Self { apis, greetings: Arc::new(greetings), batch: BATCH }
+        Self { apis, hooks: Hooks::default(), greetings: Arc::new(greetings), batch: BATCH }
+    }
+
+    /// Told of calls that the door answers itself (`SayHello`), so that the one gate which judges
+    /// calls judges these too. Default: none.
+    #[must_use]
+    pub fn hooks(mut self, hooks: Hooks) -> Self {
+        self.hooks = hooks;
+        self
     }
 
     /// The greetings of `SayHello`, by service name. Default: `helloworld` says `greeting`, as in

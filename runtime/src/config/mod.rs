@@ -38,6 +38,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Position};
 pub use expand::Environment;
 pub use load::Loader;
 pub use locate::{CONFIG_VARIABLE, Located, LocatedBy, locate};
+pub(crate) use model::is_token;
 pub use model::{
     App, Component, Config, Deadlines, Host, Layotto, Limits, Listen, Log, LogFormat, LogLevel, Security, WebOrigin,
 };

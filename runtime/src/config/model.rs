@@ -338,7 +338,8 @@ ranges! {
 
 pub(super) const TOKEN: &str = "16 to 1024 visible ASCII characters";
 
-pub(super) fn is_token(text: &str) -> bool {
+/// Whether a text can be a token: 16 to 1024 visible ASCII characters.
+pub(crate) fn is_token(text: &str) -> bool {
     (16..=1024).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 

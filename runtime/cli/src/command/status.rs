@@ -53,7 +53,7 @@ fn durability(durability: &Durability) -> String {
     let local = match durability.local() {
         LocalDurability::PowerLoss => "survives power loss",
         LocalDurability::ProcessCrash => "survives a crash of the process",
-        _ => "in memory only",
+        _ => "may be lost with the process that holds it",
     };
     let replication = match durability.replication() {
         Replication::Quorum => ", on a quorum",

@@ -242,8 +242,8 @@ impl StateApi for States {
     }
 
     async fn get_many(&self, cx: &Cx, request: GetManyRequest) -> Result<GetManyResponse> {
-        self.batch(request.keys.len())?;
         let view = self.view(cx, &request.store).await?;
+        self.batch(request.keys.len())?;
         let options = read_options(cx, request.consistency())?;
         let stored: Vec<_> = request.keys.iter().map(|key| view.keys.stored(key)).collect();
         let readable: Vec<_> = stored.iter().flatten().cloned().collect();
@@ -279,9 +279,9 @@ impl StateApi for States {
     }
 
     async fn set_many(&self, cx: &Cx, request: SetManyRequest) -> Result<SetManyResponse> {
-        self.batch(request.items.len())?;
         let options = write_options(cx, request.consistency(), &request.idempotency_key, request.fence.as_ref())?;
         let view = self.view(cx, &request.store).await?;
+        self.batch(request.items.len())?;
         let items = request.items.into_iter().map(|item| convert::set_item(&view.keys, item)).collect();
         let (results, durability) = self.apply_many(cx, &view, items, options).await?;
         Ok(SetManyResponse { results, durability, fence_check: 0 })
@@ -296,19 +296,19 @@ impl StateApi for States {
     }
 
     async fn delete_many(&self, cx: &Cx, request: DeleteManyRequest) -> Result<DeleteManyResponse> {
-        self.batch(request.items.len())?;
         let options = write_options(cx, request.consistency(), &request.idempotency_key, request.fence.as_ref())?;
         let view = self.view(cx, &request.store).await?;
+        self.batch(request.items.len())?;
         let items = request.items.into_iter().map(|item| convert::delete_item(&view.keys, item)).collect();
         let (results, durability) = self.apply_many(cx, &view, items, options).await?;
         Ok(DeleteManyResponse { results, durability, fence_check: 0 })
     }
 
     async fn transact(&self, cx: &Cx, request: TransactRequest) -> Result<TransactResponse> {
-        self.batch(request.operations.len())?;
         let mut options = write_options(cx, request.consistency(), &request.idempotency_key, request.fence.as_ref())?;
         options.atomic = true;
         let view = self.view(cx, &request.store).await?;
+        self.batch(request.operations.len())?;
         // Everything is checked before the first write: a transaction that cannot be made whole is not begun.
         let mut seen = HashSet::with_capacity(request.operations.len());
         let mut keys = Vec::with_capacity(request.operations.len());

@@ -1,7 +1,8 @@
 //! Counters and histograms, with label sets that are known when the runtime starts.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use pillion_proto::error::Category;
@@ -48,6 +49,8 @@ pub struct Metrics {
     components: Vec<String>,
     /// One row per method, one column per component: filled at the first call.
     cells: Vec<OnceLock<Arc<Cell>>>,
+    /// Those of calls that stand in no table of methods: what servers and doors answer themselves.
+    own: Mutex<BTreeMap<&'static str, Arc<Cell>>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -86,7 +89,7 @@ impl Metrics {
         registry.register("calls_in_flight", "Calls under way", in_flight.clone());
         // A column for no component, one each, and one for names that are not declared.
         let cells = (0..METHODS.len() * (components.len() + 2)).map(|_| OnceLock::new()).collect();
-        Self { registry, calls, seconds, in_flight, components, cells, clock }
+        Self { registry, calls, seconds, in_flight, components, cells, own: Mutex::default(), clock }
     }
 
     /// All metrics in the OpenMetrics text format.
@@ -99,7 +102,8 @@ impl Metrics {
         Ok(text)
     }
 
-    fn cell(&self, call: &Call<'_>) -> &Arc<Cell> {
+    fn cell(&self, call: &Call<'_>) -> Arc<Cell> {
+        let operation = call.info.operation;
         let columns = self.components.len() + 2;
         let column = match call.component {
             "" => 0,
@@ -110,20 +114,28 @@ impl Metrics {
                     .unwrap_or(self.components.len())
             }
         };
-        self.cells[call.info.index * columns + column].get_or_init(|| {
-            let component = match column {
-                0 => String::new(),
-                _ => self.components.get(column - 1).cloned().unwrap_or_else(|| OTHER.to_owned()),
-            };
-            let labels = CallLabels { operation: call.info.operation, component: component.clone() };
-            Arc::new(Cell {
-                seconds: self.seconds.get_or_create(&labels).clone(),
-                in_flight: self.in_flight.get_or_create(&labels).clone(),
-                ok: self.counter(&labels, "ok"),
-                dropped: self.counter(&labels, "dropped"),
-                failed: (0..=Category::Cancelled as usize).map(|_| OnceLock::new()).collect(),
-                labels,
-            })
+        match self.cells.get(call.info.index * columns + column) {
+            Some(cell) => cell.get_or_init(|| self.new_cell(operation, column)).clone(),
+            None => {
+                let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+                own.entry(operation).or_insert_with(|| self.new_cell(operation, 0)).clone()
+            }
+        }
+    }
+
+    fn new_cell(&self, operation: &'static str, column: usize) -> Arc<Cell> {
+        let component = match column {
+            0 => String::new(),
+            _ => self.components.get(column - 1).cloned().unwrap_or_else(|| OTHER.to_owned()),
+        };
+        let labels = CallLabels { operation, component };
+        Arc::new(Cell {
+            seconds: self.seconds.get_or_create(&labels).clone(),
+            in_flight: self.in_flight.get_or_create(&labels).clone(),
+            ok: self.counter(&labels, "ok"),
+            dropped: self.counter(&labels, "dropped"),
+            failed: (0..=Category::Cancelled as usize).map(|_| OnceLock::new()).collect(),
+            labels,
         })
     }
 
@@ -143,7 +155,7 @@ pub struct Measuring(pub Arc<Metrics>);
 
 impl CallHook for Measuring {
     fn begin(&self, call: &Call<'_>, _: &mut Cx) -> Result<Option<Box<dyn CallGuard>>> {
-        let cell = self.0.cell(call).clone();
+        let cell = self.0.cell(call);
         cell.in_flight.inc();
         let began = self.0.clock.now();
         Ok(Some(Box::new(Measured { metrics: self.0.clone(), cell, began })))
@@ -175,10 +187,23 @@ impl CallGuard for Measured {
 
 #[cfg(test)]
 mod tests {
-    use pillion_proto::{Error, Hooks, Reason, state_method};
+    use pillion_proto::{Access, CallInfo, Error, Hooks, Reason, Shape, state_method};
     use pillion_spi::SystemClock;
 
     use super::*;
+
+    /// A call that a door answers itself.
+    static OWN: CallInfo = CallInfo {
+        service: "a.Door",
+        method: "Greet",
+        path: "/a.Door/Greet",
+        operation: "door.greet",
+        block: "door",
+        access: Access::Read,
+        idempotent: true,
+        shape: Shape::Unary,
+        index: METHODS.len(),
+    };
 
     #[tokio::test]
     async fn outcomes_are_counted_and_callers_cannot_make_series() {
@@ -192,6 +217,8 @@ mod tests {
         let failed = running.unary(&cx, async { Err::<(), _>(Error::new(Reason::StateEtagMismatch, "no")) });
         failed.await.unwrap_err();
         drop(hooks.begin(state_method::GET.call("state", ""), &Cx::default()).unwrap());
+        let (cx, running) = hooks.begin(OWN.call("anything", ""), &Cx::default()).unwrap();
+        running.unary(&cx, async { Ok(()) }).await.unwrap();
 
         let text = metrics.text().unwrap();
         for line in [
@@ -200,6 +227,7 @@ mod tests {
             r#"pillion_calls_total{operation="state.get",component="state",outcome="conflict"} 1"#,
             r#"pillion_calls_total{operation="state.get",component="state",outcome="dropped"} 1"#,
             r#"pillion_calls_in_flight{operation="state.get",component="state"} 0"#,
+            r#"pillion_calls_total{operation="door.greet",component="",outcome="ok"} 1"#,
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
