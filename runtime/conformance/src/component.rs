@@ -74,7 +74,8 @@ fn run(options: Options) -> Result<ExitCode> {
     if !without.is_empty() {
         bail!("no fixture for {}", without.join(", "));
     }
-    let mut required: BTreeSet<String> = options
+    let known: BTreeSet<&str> = subjects.iter().map(|subject| subject.kind.name()).collect();
+    let required: BTreeSet<String> = options
         .require
         .iter()
         .filter(|name| !name.is_empty())
@@ -83,11 +84,11 @@ fn run(options: Options) -> Result<ExitCode> {
     let stands = subjects
         .into_iter()
         .map(|subject| {
-            let required = required.remove(subject.kind.name());
+            let required = required.contains(subject.kind.name());
             Stand { subject, required, shared: OnceCell::new() }
         })
         .collect();
-    if let Some(name) = required.first() {
+    if let Some(name) = required.iter().find(|name| !known.contains(name.as_str())) {
         bail!("`{name}` is required but not compiled in");
     }
     let harness = Arc::new(Harness { stands, report: Mutex::default(), runtime });
@@ -95,8 +96,11 @@ fn run(options: Options) -> Result<ExitCode> {
     let mut trials = Vec::new();
     for (index, stand) in harness.stands.iter().enumerate() {
         for (order, suite) in state::SUITES.iter().enumerate() {
+            if !stand.subject.fixture.runs(suite.name) {
+                continue;
+            }
             for case in suite.cases {
-                let name = format!("{}::{}::{}", stand.subject.kind.name(), suite.name, case.name);
+                let name = format!("{}::{}::{}", stand.subject.name(), suite.name, case.name);
                 let place = Trialled { harness: harness.clone(), stand: index, order, suite: suite.name, case };
                 trials.push(Trial::ignorable_test(name.clone(), move || place.run(&name)));
             }
@@ -124,14 +128,14 @@ struct Trialled {
 
 impl Trialled {
     fn run(self, name: &str) -> Result<Completion, Failed> {
-        let kind = self.harness.stands[self.stand].subject.kind.name();
-        self.report(|report| report.began(kind, self.order, self.suite));
+        let kind = self.harness.stands[self.stand].subject.name();
+        self.report(|report| report.began(&kind, self.order, self.suite));
         let outcome = self.judge(name).map_err(|error| Failed::from(format!("{error:#}")))?;
         let ended = match outcome {
             Completion::Completed => Ended::Passed,
             Completion::Ignored { .. } => Ended::Unsupported,
         };
-        self.report(|report| report.ended(kind, self.order, ended));
+        self.report(|report| report.ended(&kind, self.order, ended));
         Ok(outcome)
     }
 

@@ -69,6 +69,16 @@ impl Env {
         self.open_at(&self.subject.fixture.place().await?).await
     }
 
+    /// A store at a place where one was open before; meanwhile the backend was killed and started
+    /// again, where it is a process of its own.
+    ///
+    /// # Errors
+    /// Those of starting the backend and of opening the store.
+    pub async fn reopen(&self, place: &Place) -> Result<Timed> {
+        place.crash().await?;
+        self.open_at(place).await
+    }
+
     /// A store of this case's own, at a given place.
     ///
     /// # Errors

@@ -1,23 +1,38 @@
 //! How a store of each type comes to be in a test.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use pillion_spi::registry::{OpenState, StateType};
 use pillion_spi::{Clock, OpenEnv, Registry, SystemClock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
-use crate::server::{RedisOptions, RedisServer, temporary_folder};
+use crate::bare::Bare;
+use crate::proxy::Proxy;
+use crate::seed;
+use crate::server::{Fsync, RedisOptions, RedisServer, temporary_folder};
 
 /// Where one component type finds its backend.
 #[async_trait]
 pub trait Fixture: Send + Sync {
     /// The `type:` it is for.
     fn type_name(&self) -> &'static str;
+
+    /// What tells this set-up of the type from others, if there are others.
+    fn variant(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether the suite called `name` says anything about this set-up that it does not say about
+    /// the first one of its type.
+    fn runs(&self, name: &str) -> bool {
+        let _ = name;
+        true
+    }
 
     /// Why the backend cannot be had here, if it cannot. Asked before anything is started.
     fn missing(&self) -> Option<String> {
@@ -39,6 +54,19 @@ pub trait Fixture: Send + Sync {
         false
     }
 
+    /// A place whose backend is a process of its own behind a proxy of ours, where there is one.
+    ///
+    /// # Errors
+    /// When one of them does not start.
+    async fn faulty(&self) -> Result<(Place, Proxy)> {
+        bail!("{} has no backend that could fail", self.type_name())
+    }
+
+    /// Whether [`faulty`](Self::faulty) gives one.
+    fn has_faults(&self) -> bool {
+        false
+    }
+
     /// What a program that runs one case of ours needs in its environment to use the same backend.
     async fn environment(&self) -> Result<Vec<(String, String)>> {
         Ok(Vec::new())
@@ -49,12 +77,21 @@ pub trait Fixture: Send + Sync {
 #[derive(Clone, Debug)]
 pub struct Place {
     settings: Value,
-    folder: Option<Arc<TempDir>>,
+    backing: Arc<Backing>,
+}
+
+/// What a place keeps alive.
+#[derive(Debug)]
+enum Backing {
+    Nothing,
+    Folder(TempDir),
+    Redis(Mutex<RedisServer>),
 }
 
 impl Place {
-    fn new(settings: Value) -> Self {
-        Self { settings, folder: None }
+    /// A place that needs nothing but settings.
+    pub fn new(settings: Value) -> Self {
+        Self { settings, backing: Arc::new(Backing::Nothing) }
     }
 
     /// The settings of a component that keeps its data here.
@@ -62,8 +99,60 @@ impl Place {
         &self.settings
     }
 
+    /// Kills the backend of this place and starts it again, where it is a process of its own.
+    ///
+    /// # Errors
+    /// When it does not start again.
+    pub async fn crash(&self) -> Result<()> {
+        if let Backing::Redis(server) = &*self.backing {
+            let mut server = server.lock().await;
+            server.kill()?;
+            server.launch().await?;
+        }
+        Ok(())
+    }
+
+    /// Freezes the backend, where it is a process of its own: it is there and does not answer.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn freeze(&self) -> Result<()> {
+        match &*self.backing {
+            Backing::Redis(server) => server.lock().await.freeze(),
+            Backing::Nothing | Backing::Folder(_) => Ok(()),
+        }
+    }
+
+    /// Ends a [`freeze`](Self::freeze).
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn thaw(&self) -> Result<()> {
+        match &*self.backing {
+            Backing::Redis(server) => server.lock().await.thaw(),
+            Backing::Nothing | Backing::Folder(_) => Ok(()),
+        }
+    }
+
+    /// The same place without the proxy that may be in front of it.
+    ///
+    /// # Errors
+    /// When there is no backend.
+    pub async fn direct(&self) -> Result<Self> {
+        match &*self.backing {
+            Backing::Redis(server) => {
+                let settings = json!({ "url": server.lock().await.url() });
+                Ok(Self { settings, backing: self.backing.clone() })
+            }
+            Backing::Nothing | Backing::Folder(_) => bail!("this place has no backend"),
+        }
+    }
+
     fn base_dir(&self) -> PathBuf {
-        self.folder.as_deref().map(TempDir::path).map(Path::to_path_buf).unwrap_or_default()
+        match &*self.backing {
+            Backing::Folder(folder) => folder.path().to_path_buf(),
+            Backing::Nothing | Backing::Redis(_) => PathBuf::new(),
+        }
     }
 }
 
@@ -74,6 +163,8 @@ pub struct Opened {
     pub state: OpenState,
     /// What it was given.
     pub env: OpenEnv,
+    /// Where its data are: they end with the last store that was opened there.
+    pub place: Place,
 }
 
 /// A component type together with its fixture.
@@ -102,24 +193,62 @@ impl Subject {
             .await
             .context("opening the store")?
             .with_context(|| format!("opening {}", self.kind.name()))?;
-        Ok(Opened { state, env })
+        Ok(Opened { state, env, place: place.clone() })
     }
 }
 
-/// The registered types that have a fixture, and the names of those that have none.
+impl Subject {
+    /// The type, and the set-up if there are several.
+    pub fn name(&self) -> String {
+        match self.fixture.variant() {
+            None => self.kind.name().to_owned(),
+            Some(variant) => format!("{}+{variant}", self.kind.name()),
+        }
+    }
+}
+
+/// The registered types that have a fixture, one entry per set-up, and the names of those types
+/// that have none.
 pub fn subjects() -> (Vec<Subject>, Vec<&'static str>) {
     let mut registry = Registry::default();
     pillion_components::register_all(&mut registry);
-    let fixtures: [Arc<dyn Fixture>; 3] = [Arc::new(Memory), Arc::new(Local), Arc::new(Redis::default())];
+    registry.state_store::<Bare>();
+    let fixtures: [Arc<dyn Fixture>; 6] = [
+        Arc::new(OfBare),
+        Arc::new(Memory),
+        Arc::new(Local),
+        Arc::new(Redis::default()),
+        Arc::new(OwnRedis { variant: "aof" }),
+        Arc::new(OwnRedis { variant: "quiet" }),
+    ];
     let mut subjects = Vec::new();
     let mut without = Vec::new();
     for kind in registry.state_types() {
-        match fixtures.iter().find(|fixture| fixture.type_name() == kind.name()) {
-            Some(fixture) => subjects.push(Subject { kind: kind.clone(), fixture: fixture.clone() }),
-            None => without.push(kind.name()),
+        let before = subjects.len();
+        let fixtures = fixtures.iter().filter(|fixture| fixture.type_name() == kind.name());
+        subjects.extend(fixtures.map(|fixture| Subject { kind: kind.clone(), fixture: fixture.clone() }));
+        if subjects.len() == before {
+            without.push(kind.name());
         }
     }
     (subjects, without)
+}
+
+struct OfBare;
+
+#[async_trait]
+impl Fixture for OfBare {
+    fn type_name(&self) -> &'static str {
+        "state.bare"
+    }
+
+    async fn place(&self) -> Result<Place> {
+        Ok(Place::new(json!({})))
+    }
+
+    fn injected_time(&self) -> bool {
+        true
+    }
 }
 
 struct Memory;
@@ -149,7 +278,7 @@ impl Fixture for Local {
 
     async fn place(&self) -> Result<Place> {
         let folder = temporary_folder()?;
-        Ok(Place { settings: json!({ "dir": "data" }), folder: Some(Arc::new(folder)) })
+        Ok(Place { settings: json!({ "dir": "data" }), backing: Arc::new(Backing::Folder(folder)) })
     }
 
     fn injected_time(&self) -> bool {
@@ -202,5 +331,70 @@ impl Fixture for Redis {
 
     async fn environment(&self) -> Result<Vec<(String, String)>> {
         Ok(vec![(REDIS_URL.to_owned(), self.url().await?)])
+    }
+}
+
+/// A server for each place, set up in another way: `aof` syncs every write to its append-only file,
+/// `quiet` sends no keyspace events.
+struct OwnRedis {
+    variant: &'static str,
+}
+
+impl OwnRedis {
+    async fn server(&self) -> Result<RedisServer> {
+        let loud = self.variant == "aof";
+        let options = RedisOptions {
+            append_only: loud.then_some(Fsync::Always),
+            keyspace_events: loud.then(|| "KEA".to_owned()),
+            ..RedisOptions::default()
+        };
+        RedisServer::start(options).await
+    }
+}
+
+#[async_trait]
+impl Fixture for OwnRedis {
+    fn type_name(&self) -> &'static str {
+        "state.redis"
+    }
+
+    fn variant(&self) -> Option<&'static str> {
+        Some(self.variant)
+    }
+
+    fn runs(&self, name: &str) -> bool {
+        match self.variant {
+            "aof" => matches!(name, "concurrency" | "lifecycle" | "fault"),
+            _ => name == "honesty",
+        }
+    }
+
+    fn missing(&self) -> Option<String> {
+        (!RedisServer::installed()).then(|| "no redis-server is installed".to_owned())
+    }
+
+    async fn place(&self) -> Result<Place> {
+        let server = self.server().await?;
+        let settings = json!({ "url": server.url() });
+        Ok(Place { settings, backing: Arc::new(Backing::Redis(Mutex::new(server))) })
+    }
+
+    fn injected_time(&self) -> bool {
+        false
+    }
+
+    fn shared_place(&self) -> bool {
+        true
+    }
+
+    async fn faulty(&self) -> Result<(Place, Proxy)> {
+        let server = self.server().await?;
+        let proxy = Proxy::start(server.port(), seed::from_environment()).await?;
+        let settings = json!({ "url": format!("redis://127.0.0.1:{}", proxy.port()) });
+        Ok((Place { settings, backing: Arc::new(Backing::Redis(Mutex::new(server))) }, proxy))
+    }
+
+    fn has_faults(&self) -> bool {
+        true
     }
 }

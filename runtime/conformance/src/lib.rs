@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod bank;
+pub mod bare;
 pub mod cancel;
 pub mod component;
 pub mod env;
@@ -15,6 +16,7 @@ pub mod fixture;
 pub mod history;
 pub mod linearizability;
 pub mod op;
+pub mod proxy;
 pub mod register;
 pub mod report;
 pub mod scenario;

@@ -6,7 +6,7 @@ use std::fmt;
 /// What became of the cases.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    rows: BTreeMap<(&'static str, usize), (&'static str, Counts)>,
+    rows: BTreeMap<(String, usize), (&'static str, Counts)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,13 +27,13 @@ pub enum Ended {
 
 impl Report {
     /// A case of a suite, the `index`th, was begun. What is not [`ended`](Self::ended) has failed.
-    pub fn began(&mut self, kind: &'static str, index: usize, suite: &'static str) {
-        self.rows.entry((kind, index)).or_insert((suite, Counts::default())).1.started += 1;
+    pub fn began(&mut self, kind: &str, index: usize, suite: &'static str) {
+        self.rows.entry((kind.to_owned(), index)).or_insert((suite, Counts::default())).1.started += 1;
     }
 
     /// A case ended without failing.
-    pub fn ended(&mut self, kind: &'static str, index: usize, how: Ended) {
-        if let Some((_, counts)) = self.rows.get_mut(&(kind, index)) {
+    pub fn ended(&mut self, kind: &str, index: usize, how: Ended) {
+        if let Some((_, counts)) = self.rows.get_mut(&(kind.to_owned(), index)) {
             match how {
                 Ended::Passed => counts.passed += 1,
                 Ended::Unsupported => counts.unsupported += 1,
@@ -45,7 +45,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut sums: BTreeMap<&str, Counts> = BTreeMap::new();
-        writeln!(f, "{:<16} {:<14} {:>7} {:>7} {:>12}", "type", "suite", "passed", "failed", "unsupported")?;
+        writeln!(f, "{:<18} {:<14} {:>7} {:>7} {:>12}", "type", "suite", "passed", "failed", "unsupported")?;
         for ((kind, _), (suite, counts)) in &self.rows {
             row(f, kind, suite, *counts)?;
             let sum = sums.entry(kind).or_default();
@@ -63,5 +63,5 @@ impl fmt::Display for Report {
 fn row(f: &mut fmt::Formatter<'_>, kind: &str, suite: &str, counts: Counts) -> fmt::Result {
     let Counts { started, passed, unsupported } = counts;
     let failed = started - passed - unsupported;
-    writeln!(f, "{kind:<16} {suite:<14} {passed:>7} {failed:>7} {unsupported:>12}")
+    writeln!(f, "{kind:<18} {suite:<14} {passed:>7} {failed:>7} {unsupported:>12}")
 }

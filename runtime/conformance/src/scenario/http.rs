@@ -265,7 +265,11 @@ impl Stream for Opened {
         Ok(())
     }
 
-    async fn close(self: Box<Self>) -> Result<()> {
+    async fn close(mut self: Box<Self>) -> Result<()> {
+        if let Some(upload) = self.upload.take() {
+            // Dropped without a word it would look complete.
+            let _ = upload.send(Err(io::Error::other("the call was given up"))).await;
+        }
         if let State::Opening(opening) = self.state {
             opening.into_inner().unwrap_or_else(PoisonError::into_inner).abort();
         }

@@ -1,6 +1,8 @@
 //! The cases: each is one `async fn(&Env) -> Result<()>`, listed once, run on every store that
 //! declares what it needs.
 
+#[cfg(all(test, feature = "memory"))]
+mod planted;
 pub mod state;
 
 use anyhow::Result;
@@ -70,6 +72,8 @@ pub enum Need {
     Durable,
     /// Two stores can be open on one place at once.
     SharedPlace,
+    /// The backend can be made to fail.
+    Faults,
     /// The opposite of another need.
     Not(&'static Need),
 }
@@ -96,6 +100,7 @@ impl Need {
             Self::Idempotency => caps.idempotency.is_some(),
             Self::Durable => caps.durability.local > LocalDurability::Memory,
             Self::SharedPlace => subject.fixture.shared_place(),
+            Self::Faults => subject.fixture.has_faults(),
             Self::Not(need) => !need.met(subject, caps),
         }
     }

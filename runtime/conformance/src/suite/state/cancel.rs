@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use pillion_spi::SystemClock;
 use pillion_spi::state::{ApplyOptions, Condition, Key, Op, ReadOptions, Scan, WatchSpec};
+use pillion_spi::{Error, Kind, SystemClock};
 
 use crate::cancel::dropped_after;
 use crate::env::{Env, Store, equal, eventually, within};
@@ -235,8 +235,21 @@ async fn an_opening_can_be_dropped(env: &Env) -> Result<()> {
                     Ok(true)
                 }
                 None => {
-                    // What was begun must not stand in the way of the next attempt.
-                    subject.open(place, Arc::new(SystemClock)).await?.state.close().await;
+                    // What was begun may take a moment to end; until then the next attempt may
+                    // fail, but not for ever.
+                    eventually("another opening succeeds", || async {
+                        match subject.open(place, Arc::new(SystemClock)).await {
+                            Ok(opened) => {
+                                opened.state.close().await;
+                                Ok(true)
+                            }
+                            Err(error) => match error.downcast_ref::<Error>().map(Error::kind) {
+                                Some(Kind::Config) | None => Err(error),
+                                Some(_) => Ok(false),
+                            },
+                        }
+                    })
+                    .await?;
                     Ok(false)
                 }
             }

@@ -82,7 +82,7 @@ async fn a_repetition_is_recognised_after_reopening(env: &Env) -> Result<()> {
     let (place, key) = (env.subject().fixture.place().await?, env.key("k"));
     let mut answers = Vec::new();
     for _ in 0..2 {
-        let timed = env.open_at(&place).await?;
+        let timed = env.reopen(&place).await?;
         answers.push(call(&timed.store, env.prefix(), vec![op::put(&key, "a")]).await?);
         equal("the counter", timed.store.entry(&key).await?.version.counter, 1)?;
         timed.close().await;

@@ -51,7 +51,7 @@ async fn data_outlives_the_store(env: &Env) -> Result<()> {
     }
     let before = all(&timed, &keys).await?;
     timed.close().await;
-    let timed = env.open_at(&place).await?;
+    let timed = env.reopen(&place).await?;
     equal("the entries", all(&timed, &keys).await?, before)?;
     timed.close().await;
     Ok(())
@@ -63,7 +63,7 @@ async fn versions_outlive_the_store(env: &Env) -> Result<()> {
     let mut version = timed.store.put(&key, "a").await?;
     timed.close().await;
     for _ in 0..3 {
-        let timed = env.open_at(&place).await?;
+        let timed = env.reopen(&place).await?;
         let next = timed.store.write(op::put(&key, "b").when(Condition::IfMatch(version))).await?;
         equal("the counter", next.counter, version.counter + 1)?;
         equal("the generation", next.generation, version.generation)?;
@@ -79,7 +79,7 @@ async fn deletes_outlive_the_store(env: &Env) -> Result<()> {
     timed.store.put(&key, "a").await?;
     timed.store.delete(&key).await?;
     timed.close().await;
-    let timed = env.open_at(&place).await?;
+    let timed = env.reopen(&place).await?;
     equal("the entry", timed.store.get(&key).await?, None)?;
     timed.close().await;
     Ok(())
@@ -90,7 +90,7 @@ async fn the_remaining_time_outlives_the_store(env: &Env) -> Result<()> {
     let timed = env.open_at(&place).await?;
     timed.store.write(op::put(&key, "a").expiring(Expiry::After(hour))).await?;
     timed.close().await;
-    let timed = env.open_at(&place).await?;
+    let timed = env.reopen(&place).await?;
     let left = timed.store.entry(&key).await?.expires_in;
     ensure!(left.is_some_and(|left| left <= hour && left > hour / 2), "of an hour, {left:?} are left");
     if timed.advance(hour + Duration::from_secs(1)) {
@@ -106,7 +106,7 @@ async fn an_entry_expires_while_the_store_is_closed(env: &Env) -> Result<()> {
     timed.store.write(op::put(&key, "a").expiring(Expiry::After(timed.life()))).await?;
     timed.close().await;
     timed.pass(timed.life()).await;
-    let timed = env.open_at(&place).await?;
+    let timed = env.reopen(&place).await?;
     eventually("the entry expires", || async { Ok(timed.store.get(&key).await?.is_none()) }).await?;
     timed.close().await;
     Ok(())
@@ -118,7 +118,7 @@ async fn an_old_version_stays_old_after_reopening(env: &Env) -> Result<()> {
     let old = timed.store.put(&key, "a").await?;
     timed.store.delete(&key).await?;
     timed.close().await;
-    let timed = env.open_at(&place).await?;
+    let timed = env.reopen(&place).await?;
     timed.store.put(&key, "b").await?;
     timed.store.conflict(op::put(&key, "c").when(Condition::IfMatch(old))).await?;
     timed.close().await;
@@ -132,7 +132,7 @@ async fn transactions_outlive_the_store(env: &Env) -> Result<()> {
     timed.store.apply(keys.iter().map(|key| op::put(key, "a")).collect(), true).await?;
     let before = all(&timed, &keys).await?;
     timed.close().await;
-    let timed = env.open_at(&place).await?;
+    let timed = env.reopen(&place).await?;
     equal("the entries", all(&timed, &keys).await?, before)?;
     timed.close().await;
     Ok(())
@@ -141,7 +141,7 @@ async fn transactions_outlive_the_store(env: &Env) -> Result<()> {
 async fn a_place_can_be_opened_many_times(env: &Env) -> Result<()> {
     let (place, key) = (env.subject().fixture.place().await?, env.key("k"));
     for round in 1..=10 {
-        let timed = env.open_at(&place).await?;
+        let timed = env.reopen(&place).await?;
         equal("the counter", timed.store.put(&key, round.to_string()).await?.counter, round)?;
         timed.close().await;
     }
@@ -311,14 +311,15 @@ fn belongings() -> Result<BTreeMap<String, usize>> {
 
 /// Runs `rounds` of opening, using and closing, after which the process has what it had before.
 async fn leaves_nothing(env: &Env, rounds: usize, used: bool) -> Result<()> {
-    // What is made once per process is not left behind by a store.
-    let timed = env.open().await?;
+    // What is made once per process, or for the place itself, is not left behind by a store.
+    let place = env.subject().fixture.place().await?;
+    let timed = env.open_at(&place).await?;
     use_all(env, &timed).await?;
     timed.close().await;
     drop(timed);
     let before = belongings()?;
     for _ in 0..rounds {
-        let timed = env.open().await?;
+        let timed = env.open_at(&place).await?;
         let mut watcher = None;
         if used {
             use_all(env, &timed).await?;

@@ -5,6 +5,7 @@ mod cancel;
 mod concurrency;
 mod condition;
 mod expiry;
+mod fault;
 mod honesty;
 mod idempotency;
 mod lifecycle;
@@ -31,4 +32,5 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "limit", cases: limit::CASES },
     Suite { name: "honesty", cases: honesty::CASES },
     Suite { name: "lifecycle", cases: lifecycle::CASES },
+    Suite { name: "fault", cases: fault::CASES },
 ];
