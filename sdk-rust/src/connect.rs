@@ -175,6 +175,9 @@ fn endpoint(url: &str) -> Result<(Endpoint, usize)> {
             Some("https") => return Err(invalid("asks for TLS, which this client does not offer")),
             _ => return Err(invalid("has no scheme")),
         }
+        if uri.port_u16().is_none() {
+            return Err(invalid("has no port"));
+        }
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
             return Err(invalid("has a path"));
         }

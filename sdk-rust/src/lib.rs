@@ -68,3 +68,8 @@ pub mod testing {
 
 /// The messages and traits of the contract, for calls through [`Pillion::apis`].
 pub use pillion_proto as proto;
+
+/// Compiles and runs the examples of the README.
+#[cfg(all(doctest, feature = "embed", feature = "client"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

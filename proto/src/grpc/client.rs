@@ -199,7 +199,13 @@ fn error(info: &'static CallInfo, cx: &Cx, status: Status) -> Error {
         let message = format!("no connection to the runtime: {cause}");
         return Error::new(Reason::RuntimeUnreachable, message);
     }
-    let reason = reason_of(status.code());
+    if causes(&status).any(refused) {
+        let message = "the runtime closed the connection and did not begin the call";
+        return Error::new(Reason::RuntimeDraining, message).source(status);
+    }
+    // What the runtime answered is a status without a cause. Where there is one, it is of this side.
+    let broken = causes(&status).next().is_some();
+    let reason = if broken { Reason::RuntimeConnectionLost } else { reason_of(status.code()) };
     let sure = matches!(
         reason,
         Reason::RequestInvalid | Reason::RequestUnknownMethod | Reason::RequestDenied | Reason::RequestUnauthenticated
@@ -231,7 +237,24 @@ fn never_sent(status: &Status) -> Option<String> {
     // Whatever kept a connection from being made (refused, timed out, no such socket), a request
     // that waited for it was not sent. The innermost cause is the one that people can act on.
     let mut rest = causes(status).skip_while(|cause| !cause.is::<ConnectError>());
-    rest.next().map(|connect| rest.last().unwrap_or(connect).to_string())
+    if let Some(connect) = rest.next() {
+        return Some(rest.last().unwrap_or(connect).to_string());
+    }
+    // Over HTTP/2, hyper "cancels" just those requests that it had not begun to send when the
+    // connection ended.
+    causes(status)
+        .find(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled))
+        .map(ToString::to_string)
+}
+
+/// Whether the peer says that it did nothing: it refused the stream (RFC 9113, 8.7), or the stream
+/// is younger than the last one of an orderly GOAWAY (6.8), which older streams survive.
+fn refused(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.downcast_ref::<h2::Error>().is_some_and(|error| {
+        error.is_remote()
+            && (error.reason() == Some(h2::Reason::REFUSED_STREAM)
+                || (error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)))
+    })
 }
 
 fn causes(status: &Status) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {

@@ -1,0 +1,13 @@
+//! What is particular to this language: handles, dropping, streams, retries, reconnecting.
+//!
+//! Remote tests run against a real gRPC server on a real socket. Behind it is an embedded runtime,
+//! or mocks where a test has to say what is answered.
+
+mod connection;
+mod driver;
+mod handle;
+mod retry;
+mod server;
+mod state;
+mod value;
+mod watch;
