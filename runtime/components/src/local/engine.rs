@@ -10,6 +10,7 @@ use pillion_spi::{Clock, Random, chaos};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, MAIN_DB, OptionalExtension as _, ffi};
 
+use super::checkpoint::Turn;
 use super::op::{Applier, Progress};
 use super::store::Shared;
 use super::{fault, read, schema};
@@ -57,6 +58,7 @@ pub(super) struct Engine {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    turn: Turn,
     revision: u64,
     graves: i64,
     clock_saved: i64,
@@ -73,6 +75,7 @@ impl Engine {
         shared: Arc<Shared>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
+        turn: Turn,
     ) -> rusqlite::Result<Self> {
         let clock_saved = shared.clock.now();
         let mut engine = Self {
@@ -80,6 +83,7 @@ impl Engine {
             shared,
             clock,
             random,
+            turn,
             revision: 0,
             graves: 0,
             clock_saved,
@@ -225,6 +229,8 @@ impl Engine {
         if chaos::fires("local.recovery_fails") {
             return Err(sync_failed());
         }
+        let turn = self.turn.clone();
+        let _turn = turn.take();
         self.connection = schema::reopen(&self.shared.path)?;
         self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE)?;
         self.count()?;

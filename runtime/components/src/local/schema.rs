@@ -19,7 +19,7 @@ const APPLICATION_ID: i32 = 0x5049_4c4c;
 const VERSION: i32 = 2;
 
 /// How long a connection waits for a program that is not ours, such as a backup.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// The same for readers, which run on threads that others wait for. Writers never block them.
 const READER_BUSY: Duration = Duration::from_millis(50);
 /// Files up to this size are checked whole when they are opened; it takes a few milliseconds.

@@ -13,7 +13,7 @@ use pillion_spi::state::{Applied, Trouble};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::checkpoint::Checkpointer;
+use super::checkpoint::{Checkpointer, Turn};
 use super::clock::LogicalClock;
 use super::engine::Engine;
 use super::lock::{self, Lock};
@@ -97,10 +97,11 @@ impl Store {
             earlier: Notify::new(),
             trouble: Mutex::default(),
         });
-        let engine =
-            Engine::new(connection, shared.clone(), env.clock.clone(), env.random.clone()).map_err(fault::translate)?;
+        let turn = Turn::default();
+        let (clock, random) = (env.clock.clone(), env.random.clone());
+        let engine = Engine::new(connection, shared.clone(), clock, random, turn.clone()).map_err(fault::translate)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let writer = Writer::start(engine, Checkpointer::start(&path)?, queue, lock)?;
+        let writer = Writer::start(engine, Checkpointer::start(&path, turn)?, queue, lock)?;
         Ok(Self {
             readers: Arc::new(Readers::new(path, env.workers, env.closing().clone())),
             shared,
