@@ -362,7 +362,7 @@ async fn direction(
         };
         let mut way = way(&faults.borrow());
         let jitter = u64::try_from(way.jitter.as_micros()).unwrap_or(u64::MAX);
-        way.delay += Duration::from_micros(if jitter == 0 { 0 } else { random.next() % jitter });
+        way.delay += Duration::from_micros(if jitter == 0 { 0 } else { random.number() % jitter });
         if !way.delay.is_zero() {
             SystemClock.sleep(way.delay).await;
         }

@@ -1,7 +1,8 @@
 //! The cases: each is one `async fn(&Env) -> Result<()>`, listed once, run on every store that
 //! declares what it needs.
 
-#[cfg(all(test, feature = "memory"))]
+#[cfg(feature = "memory")]
+#[cfg(test)]
 mod planted;
 pub mod state;
 

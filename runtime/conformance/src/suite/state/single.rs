@@ -65,7 +65,7 @@ async fn any_byte_comes_back(env: &Env) -> Result<()> {
 async fn a_mebibyte_comes_back(env: &Env) -> Result<()> {
     let (store, key) = (env.store(), env.key("k"));
     let mut random = crate::seed::Seeded::new(1);
-    let value: Bytes = std::iter::repeat_with(|| random.next().to_le_bytes()).take((1 << 20) / 8).flatten().collect();
+    let value: Bytes = std::iter::repeat_with(|| random.number().to_le_bytes()).take((1 << 20) / 8).flatten().collect();
     ensure!(value.len() <= env.caps().max_value, "a store must take a mebibyte");
     store.put(&key, value.clone()).await?;
     equal("the value", store.value(&key).await?, Some(value))
