@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde::Serialize;
-
 /// One call of one client.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation<I, O> {
     /// What was asked.
     pub input: I,
@@ -18,7 +16,7 @@ pub struct Operation<I, O> {
 }
 
 /// Calls of many clients, by key, in the order in which they were made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History<K: Ord, I, O>(pub BTreeMap<K, Vec<Operation<I, O>>>);
 
 /// Records calls of many clients at once.
