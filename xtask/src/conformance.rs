@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use crate::step::{PROFILE, cargo, run as step};
+use crate::step::{build_all, command, run as step};
+use crate::tool;
 
 /// Run the scenarios in every language, mode and store.
 #[derive(clap::Args)]
@@ -21,32 +22,9 @@ impl Arguments {
 
 /// Builds what the scenarios run on, and runs them.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    step(
-        "building the sidecar and the drivers",
-        cargo(&[
-            "build",
-            "--profile",
-            PROFILE,
-            "-p",
-            "pillion-cli",
-            "-p",
-            "pillion",
-            "--bins",
-            "--features",
-            "pillion-cli/chaos,pillion/redis,pillion/testing",
-        ])?,
-    )?;
-    let mut command = cargo(&[
-        "run",
-        "--profile",
-        PROFILE,
-        "-p",
-        "pillion-conformance",
-        "--all-features",
-        "--bin",
-        "scenario",
-        "--",
-    ])?;
-    command.args(&arguments.arguments);
-    step("scenarios", command)
+    tool::packages(&[tool::REDIS])?;
+    let programs = build_all()?;
+    let mut runner = command(programs.join("scenario"), &[])?;
+    runner.args(&arguments.arguments).env("PILLION_BIN", programs.join("pillion"));
+    step("scenarios", runner)
 }

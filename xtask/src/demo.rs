@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use show::Show;
 
-use crate::step::{PROFILE, cargo, run as step};
+use crate::step::{PROFILE, cargo, run as step, target};
 use crate::{repository, tool};
 
 /// Build Pillion, run it, and show its main job; installs what it needs.
@@ -37,9 +37,9 @@ pub fn build(profile: &str) -> Result<PathBuf> {
         "building pillion",
         cargo(&["build", "--profile", profile, "-p", "pillion-cli", "-p", "pillion", "--bins", "--examples"])?,
     )?;
-    let built = tool::target()?.join(if profile == "dev" { "debug" } else { profile });
+    let built = target()?.join(if profile == "dev" { "debug" } else { profile });
     // Kept apart: builds with more features would replace it.
-    let kept = tool::target()?.join("shipped");
+    let kept = target()?.join("shipped");
     fs::create_dir_all(kept.join("examples"))?;
     for name in ["pillion", "examples/quickstart"] {
         let (from, to) = (built.join(name), kept.join(name));

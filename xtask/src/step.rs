@@ -1,7 +1,7 @@
 //! Running other programs, one visible step after another.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -27,6 +27,24 @@ pub fn cargo(arguments: &[&str]) -> Result<Command> {
         command.env_remove(name);
     }
     Ok(command)
+}
+
+/// Builds everything there is, with failure points and test services, and returns the folder of the
+/// programs. One set of features for all tests: another one would compile most of it again.
+pub fn build_all() -> Result<PathBuf> {
+    run(
+        "building everything",
+        cargo(&["build", "--profile", PROFILE, "--workspace", "--all-features", "--bins", "--examples"])?,
+    )?;
+    Ok(target()?.join(PROFILE))
+}
+
+/// The folder into which cargo builds.
+pub fn target() -> Result<PathBuf> {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => Ok(repository()?.join(folder)),
+        None => Ok(repository()?.join("target")),
+    }
 }
 
 /// Runs a step and says how long it took.

@@ -1,10 +1,11 @@
 //! Every check and every test, in one command.
 
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
-use crate::step::{PROFILE, cargo, run};
+use crate::step::{PROFILE, build_all, cargo, run};
 use crate::{codegen, conformance, demo, tidy, tool, torture};
 
 /// Run every check and test; installs what it needs.
@@ -50,23 +51,40 @@ pub fn all(arguments: &Arguments) -> Result<()> {
         "the mobile build",
         cargo(&["check", "--profile", PROFILE, "-p", "pillion", "--no-default-features", "--features", "embed"])?,
     )?;
-    let binary = demo::build(PROFILE)?;
+    let shipped = demo::build(PROFILE)?;
+    release_is_clean(&shipped)?;
     if !arguments.quick {
-        demo::run(&demo::Arguments::once(), &binary)?;
+        demo::run(&demo::Arguments::once(), &shipped)?;
     }
-    run(
-        "unit, integration and component tests",
-        with(
-            Command::new(nextest),
-            &["nextest", "run", "--cargo-profile", PROFILE, "--workspace", "--all-features", "--no-fail-fast"],
-        )?,
-    )?;
-    run("documentation examples", cargo(&["test", "--profile", PROFILE, "--doc", "--workspace", "--all-features"])?)?;
+    build_all()?;
+    let everything = ["--workspace", "--all-features"];
+    // The component cases share servers, so they run in one process of their own, below.
+    let mut tests = with(Command::new(nextest), &["nextest", "run", "--cargo-profile", PROFILE, "--no-fail-fast"])?;
+    tests.args(everything).args(["-E", "not (package(pillion-conformance) and binary(component))"]);
+    run("unit and integration tests", tests)?;
+    let mut components = cargo(&["test", "--profile", PROFILE, "--test", "component"])?;
+    components.args(everything).args(["--", "--require", "memory,local,redis"]);
+    run("component suites", components)?;
+    let mut examples = cargo(&["test", "--profile", PROFILE, "--doc"])?;
+    examples.args(everything);
+    run("documentation examples", examples)?;
     conformance::run(&conformance::Arguments::everything())?;
     if !arguments.quick {
         torture::run(&torture::Arguments::short())?;
     }
     println!("every check and test passed");
+    Ok(())
+}
+
+/// Failure points and test services must not reach users.
+fn release_is_clean(binary: &Path) -> Result<()> {
+    for forbidden in ["PILLION_CHAOS", "local.ack_before_commit", "the upload ended without its final message"] {
+        let found = Command::new("grep").args(["-aqF", forbidden]).arg(binary).status()?;
+        if found.success() {
+            bail!("the shipped binary has {forbidden:?} in it: a test feature is on");
+        }
+    }
+    println!("the shipped binary has no failure points and no test services");
     Ok(())
 }
 

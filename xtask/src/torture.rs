@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use crate::step::{PROFILE, cargo, run as step};
+use crate::step::{build_all, command, run as step};
+use crate::tool;
 
 /// Kill, freeze and restart Pillion and its stores, and audit every acknowledged write.
 #[derive(clap::Args)]
@@ -24,26 +25,12 @@ impl Arguments {
 
 /// Builds with failure points and runs the fault suites.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let cycles = arguments.cycles.to_string();
-    step(
-        "building with failure points",
-        cargo(&["build", "--profile", PROFILE, "-p", "pillion-cli", "--features", "pillion-cli/chaos"])?,
-    )?;
-    let mut command = cargo(&[
-        "run",
-        "--profile",
-        PROFILE,
-        "-p",
-        "pillion-conformance",
-        "--all-features",
-        "--bin",
-        "torture",
-        "--",
-        "--cycles",
-        &cycles,
-    ])?;
+    tool::packages(&[tool::REDIS])?;
+    let programs = build_all()?;
+    let mut suites = command(programs.join("torture"), &["--cycles", &arguments.cycles.to_string()])?;
+    suites.env("PILLION_BIN", programs.join("pillion"));
     if let Some(seed) = arguments.seed {
-        command.args(["--seed", &seed.to_string()]);
+        suites.args(["--seed", &seed.to_string()]);
     }
-    step("faults", command)
+    step("faults", suites)
 }

@@ -122,8 +122,8 @@ fn client_adapter(contract: &Contract, service: &Service, code: &mut String) -> 
         {gate}impl {stem}Client {{
             /// A client that takes answers of at most `max_message` bytes.
             pub fn new(channels: Arc<dyn Channels>, max_message: usize) -> Self {{ Self {{ channels, max_message }} }}
-            fn client(&self) -> {tonic}<tonic::transport::Channel> {{
-                {tonic}::new(self.channels.pick()).max_decoding_message_size(self.max_message).max_encoding_message_size(usize::MAX)
+            fn client(&self) -> {tonic}<crate::grpc::client::Link> {{
+                {tonic}::new(crate::grpc::client::Link::new(self.channels.pick())).max_decoding_message_size(self.max_message).max_encoding_message_size(usize::MAX)
             }}
         }}
         {gate}#[async_trait]
@@ -147,16 +147,15 @@ fn client_method(contract: &Contract, service: &Service, method: &Method, code: 
         Shape::Duplex => ("requests", "duplex", "failure,"),
     };
     let prepare = if method.uploads() {
-        "let (messages, failure) = crate::grpc::client::upload(requests);"
+        "let (request, failure) = crate::grpc::client::upload(cx, requests);"
     } else {
-        "let messages = request;"
+        "let request = outgoing(cx, request);"
     };
     writeln!(
         code,
         "{}async fn {snake}(&self, cx: &crate::Cx, {parameter}: {}) -> crate::Result<{}> {{
             let mut client = self.client();
             {prepare}
-            let request = outgoing(cx, messages);
             crate::grpc::client::{before}(cx, {info}, {after} async move {{ client.{snake}(request).await }}).await
         }}",
         doc(""),
