@@ -38,8 +38,11 @@ pub(crate) struct Protocols {
 impl Protocols {
     pub(crate) fn new(limits: &Limits, deadlines: Deadlines) -> Self {
         let mut http1 = http1::Builder::new();
-        // The number of headers stays at hyper's 100, which it keeps on the stack.
         http1.timer(TokioTimer::new()).header_read_timeout(deadlines.header).max_header_size(limits.header_bytes);
+        // Up to hyper's own limit of 100 it has room for headers on the stack.
+        if limits.headers > 100 {
+            http1.max_headers(limits.headers);
+        }
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())

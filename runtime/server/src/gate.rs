@@ -35,7 +35,7 @@ impl Gate {
         }
     }
 
-    /// Judges a request that came over TCP, or else over a Unix socket.
+    /// Judges a request that came over TCP or else, where hosts have no meaning, over a Unix socket.
     ///
     /// # Errors
     /// `request.host_refused`, `request.origin_refused`, and `request.invalid` for an HTTP/1.1

@@ -79,9 +79,9 @@ pub struct Limits {
     pub message: usize,
     /// The largest gRPC answer message, in bytes; 64 MiB by default.
     pub answer: usize,
-    /// All headers of a request together, in bytes; 16 KiB by default. At least 8 KiB.
+    /// All headers of a request together, in bytes; 16 KiB by default.
     pub header_bytes: usize,
-    /// How many headers a request may have; 100 by default, and at most 100 over HTTP/1.
+    /// How many headers a request may have; 100 by default.
     pub headers: usize,
     /// Connections at once; 8,192 by default. More are told so and closed.
     pub connections: usize,

@@ -20,6 +20,10 @@ use crate::worker::Worker;
 /// How long connections have, after what they held was cut, to send that.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// How long a thread may take to notice that it should end. They notice at once, unless a call
+/// blocks them, which none should.
+const JOINING: Duration = Duration::from_secs(2);
+
 /// A running server.
 ///
 /// Dropped without [`drain`](Self::drain), it stops at once: connections are closed whatever they hold.
@@ -66,12 +70,12 @@ impl Server {
         }
         let tcp = options.tcp.map(listener::tcp).transpose()?;
         let bound = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
-        let mut addresses = Addresses { tcp: bound, ..Addresses::default() };
         #[cfg(unix)]
         let (unix, socket_file) = options.unix.as_deref().map(listener::unix).transpose()?.unzip();
         #[cfg(not(unix))]
-        let socket_file = None;
-        addresses.unix.clone_from(&options.unix);
+        let socket_file: Option<SocketFile> = None;
+        let unix_path = socket_file.as_ref().and(options.unix.clone());
+        let addresses = Addresses { tcp: bound, unix: unix_path };
 
         let server = Self::start(&options, addresses, socket_file).await?;
         let parts = server.parts.lock().await;
@@ -150,7 +154,7 @@ impl Server {
         self.signals.drain.cancel();
         let mut parts = self.parts.lock().await;
         // The listeners are closed when the acceptors are gone; only then may the file go.
-        self.acceptors.wait().await;
+        within(JOINING, self.acceptors.wait()).await;
         drop(parts.socket_file.take());
         self.connections.close();
         let mut unfinished = 0;
@@ -161,7 +165,7 @@ impl Server {
         }
         self.signals.stop();
         for worker in parts.workers.drain(..) {
-            worker.join().await;
+            worker.join(JOINING).await;
         }
         Drained { unfinished }
     }

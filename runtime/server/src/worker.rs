@@ -3,11 +3,13 @@
 use std::io;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::connection::Protocols;
+use crate::deadline::within;
 use crate::drain::{Entered, Gauge};
 use crate::socket::{Accepted, Socket};
 use crate::stack::Stack;
@@ -100,9 +102,12 @@ impl Worker {
         Ok(Self { entrance: Entrance { queue, load: Gauge::default() }, runtime, thread, ended })
     }
 
-    /// Waits until the thread is gone, which it is soon after the signal to stop.
-    pub(crate) async fn join(self) {
-        let _ = self.ended.await;
+    /// Waits until the thread is gone, which it is soon after the signal to stop, unless something
+    /// blocks it. Such a thread cannot be ended from outside and is left alone after `limit`.
+    pub(crate) async fn join(self, limit: Duration) {
+        if within(limit, self.ended).await.is_none() {
+            return tracing::warn!(thread = self.thread.thread().name(), "a call blocks its thread and is left behind");
+        }
         // It has left its last line, so this waits for next to nothing.
         let _ = self.thread.join();
     }

@@ -1,11 +1,12 @@
 //! The same calls over gRPC, RPC-style HTTP, REST-shaped HTTP and a Unix socket.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::Request;
 use pillion_proto::grpc::client::{ActuatorClient, StateClient};
-use pillion_proto::state::v1::{GetRequest, SetRequest};
-use pillion_proto::{ActuatorApi as _, Cx, Reason, StateApi as _};
+use pillion_proto::state::v1::{Entry, GetRequest, GetResponse, SetRequest};
+use pillion_proto::{ActuatorApi as _, Cx, Reason, StateApi as _, StateMock};
 use serde_json::json;
 
 use crate::support::{start, start_with};
@@ -81,6 +82,46 @@ async fn the_actuator_answers_at_its_well_known_paths() {
     assert!(openapi["openapi"].as_str().unwrap().starts_with("3.1"), "{openapi}");
     let actuator = ActuatorClient::new(Arc::new(running.channel().await), 4 << 20);
     assert_eq!(actuator.get_status(&Cx::default(), Default::default()).await.unwrap().version, "1.2.3");
+}
+
+#[tokio::test]
+async fn connections_are_spread_evenly() {
+    let running = start_with(None, |options| {
+        options.workers = 3;
+        options.apis.state = Arc::new(StateMock::default().on_get(|_, _| {
+            let entry = Entry { key: std::thread::current().name().unwrap().into(), ..Default::default() };
+            Ok(GetResponse { entry: Some(entry) })
+        }));
+    })
+    .await;
+    let mut served = BTreeMap::new();
+    let mut open = Vec::new();
+    for _ in 0..6 {
+        let channel = running.channel().await;
+        let state = StateClient::new(Arc::new(channel.clone()), 4 << 20);
+        let thread = state.get(&Cx::default(), get("a")).await.unwrap().entry.unwrap().key;
+        *served.entry(thread).or_insert(0) += 1;
+        open.push(channel);
+    }
+    let expected = ["pillion-worker-0", "pillion-worker-1", "pillion-worker-2"];
+    assert_eq!(served, expected.map(|thread| (thread.to_owned(), 2)).into());
+}
+
+/// The hooks catch panics; here there are none, so it is the server's turn.
+#[tokio::test]
+async fn a_panic_outside_every_boundary_costs_one_call_over_grpc_and_one_connection_over_http1() {
+    let running = start_with(None, |options| {
+        options.apis.state = Arc::new(StateMock::default().on_get(|_, request| match request.key.as_str() {
+            "panic" => panic!("as asked"),
+            _ => Ok(GetResponse::default()),
+        }));
+    })
+    .await;
+    let state = StateClient::new(Arc::new(running.channel().await), 4 << 20);
+    state.get(&Cx::default(), get("panic")).await.unwrap_err();
+    state.get(&Cx::default(), get("a")).await.unwrap();
+    assert_eq!(running.raw(b"GET /v1/state/o/panic HTTP/1.1\r\nhost: localhost\r\n\r\n").await, "");
+    assert_eq!(running.get("/livez").await.status, 200);
 }
 
 #[tokio::test]

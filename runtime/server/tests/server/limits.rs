@@ -29,7 +29,7 @@ async fn assert_alive(running: &Running) {
 }
 
 /// Calls a method over HTTP/2 with these bytes as its body; gives the status and its details.
-async fn grpc(running: &Running, path: &str, headers: &[(&str, &str)], body: &[u8]) -> tonic::Status {
+pub async fn grpc(running: &Running, path: &str, headers: &[(&str, &str)], body: &[u8]) -> tonic::Status {
     let (mut client, connection) = h2::client::handshake(running.connect().await).await.unwrap();
     tokio::spawn(connection);
     let mut request = Request::post(format!("http://localhost{path}")).header("content-type", "application/grpc");

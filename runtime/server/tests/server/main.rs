@@ -4,6 +4,7 @@
 
 mod bind;
 mod calls;
+mod door;
 mod drain;
 mod http;
 mod limits;
