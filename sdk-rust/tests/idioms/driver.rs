@@ -18,13 +18,13 @@ struct Driver {
 
 impl Driver {
     fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pillion-driver"))
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pillion-driver"));
+        command.args(arguments);
+        Self::run(command)
+    }
+
+    fn run(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         Self { child, stdin, stdout: BufReader::new(stdout).lines(), early: HashMap::new() }
     }
@@ -97,6 +97,20 @@ async fn calls_streams_and_errors_go_over_the_pipe_in_both_modes() {
         // It was waiting, or it came too late.
         let closed = driver.answer(10).await;
         assert!(closed == json!({"cancelled": true}) || closed["error"]["reason"] == "request.invalid", "{closed}");
+        driver.end().await;
+    }
+}
+
+#[tokio::test]
+async fn without_arguments_the_environment_decides_which_runtime_is_opened() {
+    let embedded = pillion::embedded().app_id("behind the socket").await.unwrap();
+    let server = Server::of(embedded.apis()).await;
+    for (endpoint, app_id) in [(server.url(), json!("behind the socket")), (String::new(), Value::Null)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pillion-driver"));
+        command.env("PILLION_ENDPOINT", endpoint).env_remove("PILLION_APP_ID");
+        let mut driver = Driver::run(command);
+        let status = driver.ask(json!({"id": 1, "api": "actuator", "method": "get_status"})).await;
+        assert_eq!(status["ok"]["appId"], app_id, "{status}");
         driver.end().await;
     }
 }

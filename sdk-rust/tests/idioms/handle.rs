@@ -182,7 +182,12 @@ async fn data_in_a_folder_outlives_the_runtime_and_is_one_runtimes_at_a_time() {
     p.close().await;
     let p = pillion::embedded().data_dir(folder.path()).await.unwrap();
     assert_eq!(p.state().get::<String>("a").await.unwrap().as_deref(), Some("one"));
-    p.close().await;
+    drop(p);
+    let reopened = eventually(async || match pillion::embedded().data_dir(folder.path()).await {
+        Ok(p) => p.state().get::<String>("a").await.unwrap().as_deref() == Some("one"),
+        Err(_) => false,
+    });
+    reopened.await;
 }
 
 #[tokio::test]
