@@ -21,10 +21,10 @@ impl ActuatorClient {
     fn client(
         &self,
     ) -> crate::actuator::v1::actuator_service_client::ActuatorServiceClient<
-        tonic::transport::Channel,
+        crate::grpc::client::Link,
     > {
         crate::actuator::v1::actuator_service_client::ActuatorServiceClient::new(
-                self.channels.pick(),
+                crate::grpc::client::Link::new(self.channels.pick()),
             )
             .max_decoding_message_size(self.max_message)
             .max_encoding_message_size(usize::MAX)
@@ -38,8 +38,7 @@ impl crate::ActuatorApi for ActuatorClient {
         request: crate::actuator::v1::CheckLiveRequest,
     ) -> crate::Result<crate::actuator::v1::CheckLiveResponse> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::unary(
                 cx,
                 &crate::actuator_method::CHECK_LIVE,
@@ -53,8 +52,7 @@ impl crate::ActuatorApi for ActuatorClient {
         request: crate::actuator::v1::CheckReadyRequest,
     ) -> crate::Result<crate::actuator::v1::CheckReadyResponse> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::unary(
                 cx,
                 &crate::actuator_method::CHECK_READY,
@@ -68,8 +66,7 @@ impl crate::ActuatorApi for ActuatorClient {
         request: crate::actuator::v1::GetStatusRequest,
     ) -> crate::Result<crate::actuator::v1::GetStatusResponse> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::unary(
                 cx,
                 &crate::actuator_method::GET_STATUS,
@@ -83,8 +80,7 @@ impl crate::ActuatorApi for ActuatorClient {
         request: crate::actuator::v1::GetMetricsRequest,
     ) -> crate::Result<crate::actuator::v1::GetMetricsResponse> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::unary(
                 cx,
                 &crate::actuator_method::GET_METRICS,
@@ -111,10 +107,10 @@ impl StateClient {
     fn client(
         &self,
     ) -> crate::state::v1::state_service_client::StateServiceClient<
-        tonic::transport::Channel,
+        crate::grpc::client::Link,
     > {
         crate::state::v1::state_service_client::StateServiceClient::new(
-                self.channels.pick(),
+                crate::grpc::client::Link::new(self.channels.pick()),
             )
             .max_decoding_message_size(self.max_message)
             .max_encoding_message_size(usize::MAX)
@@ -128,8 +124,7 @@ impl crate::StateApi for StateClient {
         request: crate::state::v1::GetRequest,
     ) -> crate::Result<crate::state::v1::GetResponse> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::unary(
                 cx,
                 &crate::state_method::GET,
@@ -143,8 +138,7 @@ impl crate::StateApi for StateClient {
         request: crate::state::v1::GetManyRequest,
     ) -> crate::Result<crate::state::v1::GetManyResponse> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::unary(
                 cx,
                 &crate::state_method::GET_MANY,
@@ -158,8 +152,7 @@ impl crate::StateApi for StateClient {
         request: crate::state::v1::SetRequest,
     ) -> crate::Result<crate::state::v1::SetResponse> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::unary(
                 cx,
                 &crate::state_method::SET,
@@ -173,8 +166,7 @@ impl crate::StateApi for StateClient {
         request: crate::state::v1::SetManyRequest,
     ) -> crate::Result<crate::state::v1::SetManyResponse> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::unary(
                 cx,
                 &crate::state_method::SET_MANY,
@@ -188,8 +180,7 @@ impl crate::StateApi for StateClient {
         request: crate::state::v1::DeleteRequest,
     ) -> crate::Result<crate::state::v1::DeleteResponse> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::unary(
                 cx,
                 &crate::state_method::DELETE,
@@ -203,8 +194,7 @@ impl crate::StateApi for StateClient {
         request: crate::state::v1::DeleteManyRequest,
     ) -> crate::Result<crate::state::v1::DeleteManyResponse> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::unary(
                 cx,
                 &crate::state_method::DELETE_MANY,
@@ -218,8 +208,7 @@ impl crate::StateApi for StateClient {
         request: crate::state::v1::TransactRequest,
     ) -> crate::Result<crate::state::v1::TransactResponse> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::unary(
                 cx,
                 &crate::state_method::TRANSACT,
@@ -233,8 +222,7 @@ impl crate::StateApi for StateClient {
         request: crate::state::v1::ListRequest,
     ) -> crate::Result<crate::state::v1::ListResponse> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::unary(
                 cx,
                 &crate::state_method::LIST,
@@ -248,8 +236,7 @@ impl crate::StateApi for StateClient {
         request: crate::state::v1::WatchRequest,
     ) -> crate::Result<crate::Events<crate::state::v1::WatchResponse>> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::server_stream(
                 cx,
                 &crate::state_method::WATCH,
@@ -279,10 +266,10 @@ impl ShapesClient {
     fn client(
         &self,
     ) -> crate::testing::v1::shapes_service_client::ShapesServiceClient<
-        tonic::transport::Channel,
+        crate::grpc::client::Link,
     > {
         crate::testing::v1::shapes_service_client::ShapesServiceClient::new(
-                self.channels.pick(),
+                crate::grpc::client::Link::new(self.channels.pick()),
             )
             .max_decoding_message_size(self.max_message)
             .max_encoding_message_size(usize::MAX)
@@ -297,8 +284,7 @@ impl crate::ShapesApi for ShapesClient {
         request: crate::testing::v1::EchoRequest,
     ) -> crate::Result<crate::testing::v1::EchoResponse> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::unary(
                 cx,
                 &crate::shapes_method::ECHO,
@@ -312,8 +298,7 @@ impl crate::ShapesApi for ShapesClient {
         request: crate::testing::v1::ActRequest,
     ) -> crate::Result<crate::testing::v1::ActResponse> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::unary(
                 cx,
                 &crate::shapes_method::ACT,
@@ -327,8 +312,7 @@ impl crate::ShapesApi for ShapesClient {
         request: crate::testing::v1::ExpandRequest,
     ) -> crate::Result<crate::Events<crate::testing::v1::ExpandResponse>> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::server_stream(
                 cx,
                 &crate::shapes_method::EXPAND,
@@ -342,8 +326,7 @@ impl crate::ShapesApi for ShapesClient {
         requests: crate::Events<crate::testing::v1::CollectRequest>,
     ) -> crate::Result<crate::testing::v1::CollectResponse> {
         let mut client = self.client();
-        let (messages, failure) = crate::grpc::client::upload(requests);
-        let request = outgoing(cx, messages);
+        let (request, failure) = crate::grpc::client::upload(cx, requests);
         crate::grpc::client::client_stream(
                 cx,
                 &crate::shapes_method::COLLECT,
@@ -358,8 +341,7 @@ impl crate::ShapesApi for ShapesClient {
         requests: crate::Events<crate::testing::v1::ConverseRequest>,
     ) -> crate::Result<crate::Events<crate::testing::v1::ConverseResponse>> {
         let mut client = self.client();
-        let (messages, failure) = crate::grpc::client::upload(requests);
-        let request = outgoing(cx, messages);
+        let (request, failure) = crate::grpc::client::upload(cx, requests);
         crate::grpc::client::duplex(
                 cx,
                 &crate::shapes_method::CONVERSE,
@@ -374,8 +356,7 @@ impl crate::ShapesApi for ShapesClient {
         request: crate::testing::v1::CountRequest,
     ) -> crate::Result<crate::testing::v1::CountResponse> {
         let mut client = self.client();
-        let messages = request;
-        let request = outgoing(cx, messages);
+        let request = outgoing(cx, request);
         crate::grpc::client::unary(
                 cx,
                 &crate::shapes_method::COUNT,

@@ -6,16 +6,19 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::Stream;
 use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::metadata::{MetadataKey, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, ConnectError, Request, Response, Status, Streaming, TimeoutExpired};
 
 use super::details;
+use super::link::Breaker;
 use crate::call::{CallInfo, Cx};
 use crate::error::{Error, Reason, Result};
 use crate::intercept::{Running, deadline_exceeded, unknown_if};
 use crate::stream::Events;
 
+pub use super::link::Link;
 pub use crate::r#gen::grpc_client::*;
 
 /// Gives the connection for the next call.
@@ -101,12 +104,15 @@ pub async fn server_stream<T: Send + 'static>(
         .await
 }
 
-/// The two ends of an upload: what tonic sends, and word of its failure.
+/// A request that uploads, and word of the upload's failure.
 ///
 /// When the caller's stream fails, the call must be abandoned, never half-closed: a clean end would
 /// make the server take the truncated data for the whole. So the stream that tonic sees goes silent
-/// at an error, and whoever awaits the answer drops the call, which resets it.
-pub fn upload<T: Send + 'static>(messages: Events<T>) -> (impl Stream<Item = T> + Send + 'static, Failure) {
+/// at an error, and whoever awaits the answer drops the [`Failure`], which resets the call.
+pub fn upload<T: Send + 'static>(
+    cx: &Cx,
+    messages: Events<T>,
+) -> (Request<impl Stream<Item = T> + Send + 'static>, Failure) {
     let (failed, failure) = oneshot::channel();
     let stream = futures::stream::unfold((messages, Some(failed)), |(mut messages, mut failed)| async move {
         match messages.next().await {
@@ -120,16 +126,22 @@ pub fn upload<T: Send + 'static>(messages: Events<T>) -> (impl Stream<Item = T> 
             }
         }
     });
-    (stream, Failure(failure))
+    let broken = CancellationToken::new();
+    let mut request = request(cx, stream);
+    request.extensions_mut().insert(Breaker(broken.clone()));
+    (request, Failure { failed: failure, _breaker: broken.drop_guard() })
 }
 
-/// Resolves when the caller's upload failed.
+/// Resolves when the caller's upload failed. Dropped, it breaks off what is still being uploaded.
 #[derive(Debug)]
-pub struct Failure(oneshot::Receiver<Error>);
+pub struct Failure {
+    failed: oneshot::Receiver<Error>,
+    _breaker: DropGuard,
+}
 
 impl Failure {
     async fn wait(&mut self) -> Error {
-        match (&mut self.0).await {
+        match (&mut self.failed).await {
             Ok(error) => error,
             // The upload ended well.
             Err(_) => std::future::pending().await,

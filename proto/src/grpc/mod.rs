@@ -3,6 +3,8 @@
 #[cfg(feature = "grpc-client")]
 pub mod client;
 mod codec;
+#[cfg(feature = "grpc-client")]
+mod link;
 #[cfg(feature = "grpc-server")]
 pub mod server;
 
