@@ -4,7 +4,7 @@
 //! [`fixture`]. [`server`] starts the real backends, [`proxy`] puts a faulty network in front of
 //! them, and [`history`], [`linearizability`], [`register`], [`audit`] and [`bank`] judge what was
 //! recorded. [`scenario`] plays the scenarios of `proto/scenarios` on whole runtimes, through every
-//! language and transport.
+//! language and transport. [`torture`] kills, freezes and cuts off the real program and its stores.
 
 pub mod audit;
 pub mod bank;
@@ -23,3 +23,4 @@ pub mod scenario;
 pub mod seed;
 pub mod server;
 pub mod suite;
+pub mod torture;

@@ -28,7 +28,10 @@ pub(super) async fn apply(
         return Ok(premature(server, link, ops));
     }
     let live = link.live().await.map_err(Fault::of_write)?;
+    // Switched to `abort`, they end the process here.
+    chaos::fires("redis.before_send");
     let answer = run(server, &live, ops, group).await;
+    chaos::fires("redis.after_reply");
     if let Err(Fault::Refused(error)) = &answer {
         note_refusal(&live, error);
     }

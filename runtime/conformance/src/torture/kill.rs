@@ -1,0 +1,188 @@
+//! Kill loops: the sidecar, its store, or both end as by `kill -9` while many write; everything
+//! that was acknowledged must be there afterwards.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use pillion_spi::{Clock, SystemClock};
+
+use super::backend::{Backend, Kind};
+use super::ledger::{Counts, Ledger, check_bank};
+use super::load::{Load, bank, open_bank};
+use super::report::Verdict;
+use super::sidecar::{Home, Plan, Sidecar};
+use crate::audit::Late;
+use crate::seed::Seeded;
+use crate::server::PATIENCE;
+
+/// How long a failure point may take to be reached before the sidecar is killed from outside.
+const REACH: Duration = Duration::from_secs(5);
+/// So long without an acknowledgement: the writing thread stays at its failure point.
+const HELD: Duration = Duration::from_millis(150);
+
+/// How often what was killed.
+#[derive(Debug, Default)]
+struct Tally {
+    /// The sidecar, at a random moment.
+    random: usize,
+    /// The sidecar, at a failure point.
+    points: usize,
+    /// Failure points that were not reached in time.
+    missed: usize,
+    /// The store.
+    stores: usize,
+}
+
+/// A planted defect to be found by the loop.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Planted<'a> {
+    /// Failure points that hold in every cycle.
+    pub chaos: &'a str,
+    /// Replaces the failure points at which the sidecar ends; without any, every kill is at random.
+    pub points: Option<&'a [&'a str]>,
+    /// The loop goes on until a violation with these words is found; until any is, if empty.
+    pub words: &'a str,
+}
+
+/// The loop.
+pub struct Loop<'a> {
+    home: Home,
+    backend: Backend,
+    plan: Plan,
+    planted: Planted<'a>,
+    ledger: Ledger,
+    random: Seeded,
+    tally: Tally,
+}
+
+impl<'a> Loop<'a> {
+    /// Prepares the store and the bank.
+    ///
+    /// # Errors
+    /// When the store or the sidecar does not start.
+    pub async fn new(program: &Path, kind: Kind, planted: Planted<'a>, seed: u64) -> Result<Self> {
+        let home = Home::new()?;
+        let mut random = Seeded::new(seed);
+        let backend = Backend::start(kind, random.number()).await?;
+        let plan = Plan::new(program, backend.direct());
+        let sidecar = home.start(&plan).await?;
+        open_bank(&sidecar.client).await?;
+        Ok(Self { home, backend, plan, planted, ledger: Ledger::default(), random, tally: Tally::default() })
+    }
+
+    /// Makes `cycles` cycles, or fewer if something is found that must not be.
+    ///
+    /// # Errors
+    /// When something does not start, or does not answer afterwards.
+    pub async fn run(mut self, cycles: u32) -> Result<Verdict> {
+        for cycle in 0..cycles {
+            self.cycle(cycle).await.with_context(|| format!("cycle {cycle}"))?;
+            if self.ledger.violations().iter().any(|violation| violation.contains(self.planted.words)) {
+                break;
+            }
+        }
+        // What the last kill left is looked at, too.
+        let sidecar = self.home.start(&self.plan).await?;
+        self.look(&sidecar).await?;
+        let Tally { random, points, missed, stores } = self.tally;
+        let Counts { acknowledged, unknown, rejected, open, transfers, audits } = self.ledger.counts();
+        let mut figures = format!("{random} kills at random, {points} at failure points");
+        if self.backend.is_server() {
+            figures.push_str(&format!(", {stores} of the store"));
+        }
+        figures.push_str(&format!(
+            "; {acknowledged} writes acknowledged, {unknown} unknown ({open} whole transactions), {rejected} rejected, \
+             {transfers} transfers; {audits} audits"
+        ));
+        Ok(Verdict::new(figures, self.ledger.violations())
+            .require(missed <= points / 4, format!("{missed} failure points were not reached"))
+            .require(acknowledged > 0 && unknown > 0, "nothing was at stake"))
+    }
+
+    async fn cycle(&mut self, cycle: u32) -> Result<()> {
+        // Every other end is at a failure point, every third takes the store along or alone.
+        let points = self.planted.points.unwrap_or(self.backend.kind().points());
+        let at_point = cycle % 2 == 1 && !points.is_empty();
+        let store = self.backend.is_server() && cycle % 3 == 2;
+        let alone = store && cycle % 6 == 2;
+        let chaos = match at_point {
+            true => {
+                let point = *self.random.pick(points);
+                format!("{},{point}@{}", self.planted.chaos, 1 + self.random.below(60))
+            }
+            false => self.planted.chaos.to_owned(),
+        };
+        let mut sidecar = self.home.start(&self.plan.clone().chaos(chaos)).await?;
+        self.look(&sidecar).await?;
+
+        let load = Load::start(&sidecar.client, &self.ledger, cycle, &mut self.random);
+        if !at_point {
+            // From here the moment is random; before here nothing would be at stake.
+            load.under_way().await?;
+            SystemClock.sleep(Duration::from_millis(5 + self.random.number() % 296)).await;
+        } else if reached(&mut sidecar, &load).await? {
+            self.tally.points += 1;
+        } else {
+            self.tally.missed += 1;
+        }
+        if store {
+            self.backend.kill()?;
+            self.tally.stores += 1;
+            // The sidecar is without its store for a while.
+            SystemClock.sleep(Duration::from_millis(self.random.number() % 100)).await;
+        }
+        if alone && sidecar.process.ended()?.is_none() {
+            self.backend.launch().await?;
+            self.recovered(&sidecar).await?;
+            load.stop().await?;
+            return self.look(&sidecar).await;
+        }
+        if sidecar.process.ended()?.is_none() {
+            sidecar.process.kill()?;
+            self.tally.random += usize::from(!at_point);
+        }
+        load.stop().await?;
+        if store {
+            self.backend.launch().await?;
+        }
+        self.backend.forget_clients().await
+    }
+
+    /// Audits everything.
+    async fn look(&mut self, sidecar: &Sidecar) -> Result<()> {
+        // What a killed sidecar sent is either there or not; of one that lives, a call may wait.
+        self.ledger.audit(&sidecar.client, Late::Never).await.context("the audit")?;
+        check_bank(&sidecar.client, &bank(), &self.ledger).await.context("the bank")
+    }
+
+    /// Waits until the sidecar has its store back.
+    async fn recovered(&self, sidecar: &Sidecar) -> Result<()> {
+        let deadline = SystemClock.now() + PATIENCE;
+        while let Err(failure) = sidecar.client.get("probe").await {
+            if SystemClock.now() >= deadline {
+                return Err(failure).context("the store came back and the sidecar did not");
+            }
+            SystemClock.sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+}
+
+/// Waits until the sidecar ends, or is held, at a failure point; whether it does.
+async fn reached(sidecar: &mut Sidecar, load: &Load) -> Result<bool> {
+    let deadline = SystemClock.now() + REACH;
+    let (mut acknowledged, mut since) = (load.acknowledged(), SystemClock.now());
+    while SystemClock.now() < deadline {
+        if sidecar.process.ended()?.is_some() {
+            return Ok(true);
+        }
+        if load.acknowledged() > acknowledged {
+            (acknowledged, since) = (load.acknowledged(), SystemClock.now());
+        } else if SystemClock.now().duration_since(since) > HELD {
+            return Ok(true);
+        }
+        SystemClock.sleep(Duration::from_millis(1)).await;
+    }
+    Ok(false)
+}
