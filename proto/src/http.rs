@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
 use crate::call::{CallInfo, Caller, Cx, TraceContext};
@@ -75,8 +75,8 @@ impl Request {
     }
 
     /// A header that may stand once.
-    pub(crate) fn header(&self, name: &str) -> Result<Option<&str>> {
-        header(&self.headers, name)
+    pub(crate) fn header(&self, name: &'static str) -> Result<Option<&str>> {
+        single(&self.headers, &HeaderName::from_static(name))
     }
 
     /// The body as JSON.
@@ -97,7 +97,8 @@ fn decode<'a>(name: &str, raw: &'a str) -> Result<Cow<'a, str>> {
     })
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>> {
+/// The value of a header that may stand once.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -160,18 +161,25 @@ impl Reply {
 /// `request.invalid` for a header that is there and wrong; a call with a deadline that cannot be
 /// read must not run without one.
 pub fn context(headers: &HeaderMap) -> Result<Cx> {
+    // Parsed names: this runs for every call, and a name as text is hashed and folded each time.
+    static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+    static PILLION_TIMEOUT: HeaderName = HeaderName::from_static("pillion-timeout");
+    static APP_ID: HeaderName = HeaderName::from_static("pillion-app-id");
+    static TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+    static TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
+
     let mut cx = Cx { caller: Caller::Anonymous, ..Cx::default() };
-    if let Some(timeout) = header(headers, "grpc-timeout")? {
+    if let Some(timeout) = single(headers, &GRPC_TIMEOUT)? {
         let timeout = grpc_timeout(timeout).ok_or_else(|| wrong_header("grpc-timeout", timeout))?;
         cx = cx.within(timeout);
-    } else if let Some(timeout) = header(headers, "pillion-timeout")? {
+    } else if let Some(timeout) = single(headers, &PILLION_TIMEOUT)? {
         let timeout = text::duration(timeout).ok_or_else(|| wrong_header("pillion-timeout", timeout))?;
         cx = cx.within(timeout);
     }
-    cx.app_id = header(headers, "pillion-app-id")?.filter(|id| !id.is_empty()).map(Arc::from);
-    cx.token = header(headers, "authorization")?.and_then(|value| value.strip_prefix("Bearer ")).map(Arc::from);
-    if let Some(parent) = headers.get("traceparent").and_then(|value| value.to_str().ok()) {
-        let state = headers.get("tracestate").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    cx.app_id = single(headers, &APP_ID)?.filter(|id| !id.is_empty()).map(Arc::from);
+    cx.token = single(headers, &AUTHORIZATION)?.and_then(|value| value.strip_prefix("Bearer ")).map(Arc::from);
+    if let Some(parent) = headers.get(&TRACE_PARENT).and_then(|value| value.to_str().ok()) {
+        let state = headers.get(&TRACE_STATE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         cx.trace = Some(TraceContext { parent: parent.into(), state: state.into() });
     }
     Ok(cx)

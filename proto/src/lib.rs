@@ -17,10 +17,10 @@ pub mod call;
 pub mod codec;
 pub mod error;
 #[rustfmt::skip]
+#[allow(clippy::all, clippy::unwrap_used, clippy::expect_used, reason = "generated")]
 mod r#gen;
 #[cfg(any(feature = "grpc-server", feature = "grpc-client"))]
 pub mod grpc;
-#[cfg(feature = "http")]
 #[cfg(feature = "http")]
 pub mod http;
 pub mod intercept;
