@@ -71,7 +71,7 @@ impl Pillion {
 
     /// A handle on given APIs, such as mocks. There is no limit on how long calls may take.
     pub fn from_apis(apis: Apis) -> Self {
-        Self::new(&apis, &apis, Backend::Apis, Context::default())
+        Self::new(&apis, &apis, Backend::Apis, Context::new(Cx::default(), None))
     }
 
     call_options!(context);

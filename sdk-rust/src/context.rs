@@ -6,7 +6,7 @@ use std::time::Duration;
 use pillion_proto::{Cx, TraceContext};
 
 /// The part of the call context that handles carry.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Context {
     /// Never has a deadline: calls get theirs when they are made.
     cx: Cx,
