@@ -25,10 +25,8 @@ pub enum Task {
     Redis { url: String, command: Command, in_flight: usize, window: Duration },
     /// Makes calls in the process itself.
     InProcess { window: Duration },
-    /// Writes to SQLite without anything around it.
-    Bare { folder: PathBuf, window: Duration },
-    /// Writes to `state.local` in the process itself.
-    Durable { folder: PathBuf, writers: usize, window: Duration },
+    /// Writes to SQLite alone and to `state.local`, in the process itself.
+    Durable { folder: PathBuf, window: Duration },
 }
 
 /// What is asked of Redis.
@@ -48,9 +46,8 @@ pub fn run(task: Task) -> Result<()> {
             serde_json::to_string(&runtime.block_on(redis(&url, command, in_flight, window))?)?
         }
         Task::InProcess { window } => serde_json::to_string(&runtime.block_on(inprocess::measure(window))?)?,
-        Task::Bare { folder, window } => serde_json::to_string(&durable::bare(&folder, window)?)?,
-        Task::Durable { folder, writers, window } => {
-            serde_json::to_string(&runtime.block_on(durable::pillion(&folder, writers, window))?)?
+        Task::Durable { folder, window } => {
+            serde_json::to_string(&runtime.block_on(durable::measure(&folder, window))?)?
         }
     };
     println!("{line}");
