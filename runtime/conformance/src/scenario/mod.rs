@@ -26,6 +26,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
+use pillion_spi::{Clock, SystemClock};
 use serde_json::{Map, Value};
 
 use self::format::Scenario;
@@ -123,13 +124,16 @@ pub async fn play_all(options: &Options) -> Result<usize> {
             let mut company = Company { programs: &programs, cell, store: &store, gaps: &gaps, shared: None };
             for scenario in &chosen {
                 let transcript = Transcript::default();
+                let began = SystemClock.now();
                 let ending = company.judge(scenario, &transcript).await;
+                let took = SystemClock.now().duration_since(began);
                 options.show(scenario, &company.cell, &ending, &transcript);
                 report.add(Line {
                     group: scenario.group.clone(),
                     scenario: scenario.name.clone(),
                     cell: company.cell.clone(),
                     ending,
+                    milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 });
             }
             if let Some(stage) = company.shared.take()
@@ -138,7 +142,8 @@ pub async fn play_all(options: &Options) -> Result<usize> {
                 let ending = Ending::Failed { problem: format!("{error:#}") };
                 let cell = company.cell.clone();
                 eprintln!("FAILED {cell}: ending the runtime: {error:#}");
-                report.add(Line { group: "(end)".to_owned(), scenario: "the runtime ends".to_owned(), cell, ending });
+                let (group, scenario) = ("(end)".to_owned(), "the runtime ends".to_owned());
+                report.add(Line { group, scenario, cell, ending, milliseconds: 0 });
             }
         }
     }

@@ -60,6 +60,8 @@ pub struct Line {
     /// How it ended.
     #[serde(flatten)]
     pub ending: Ending,
+    /// How long it took, the start of a runtime of its own included.
+    pub milliseconds: u64,
 }
 
 /// All of it.
