@@ -483,7 +483,7 @@ impl Reason {
             }
             Self::ComponentExhausted => "make room in the backend, or raise its limit",
             Self::ComponentUnsupported => {
-                "`pillion status` shows what each component can do"
+                "`pillion status --json` shows what each component can do"
             }
             Self::ComponentCorrupt => "restore the backend's data from a backup",
             Self::ComponentInternal => {

@@ -216,8 +216,11 @@ fn error(info: &'static CallInfo, cx: &Cx, status: Status) -> Error {
         return Error::new(Reason::RuntimeDraining, message).source(status);
     }
     // What the runtime answered is a status without a cause. Where there is one, it is of this side.
-    let broken = causes(&status).next().is_some();
-    let reason = if broken { Reason::RuntimeConnectionLost } else { reason_of(status.code()) };
+    if let Some(cause) = causes(&status).last() {
+        let message = format!("the connection to the runtime broke: {cause}");
+        return unknown_if(true, info, Error::new(Reason::RuntimeConnectionLost, message));
+    }
+    let reason = reason_of(status.code());
     let sure = matches!(
         reason,
         Reason::RequestInvalid | Reason::RequestUnknownMethod | Reason::RequestDenied | Reason::RequestUnauthenticated
@@ -252,11 +255,11 @@ fn never_sent(status: &Status) -> Option<String> {
     if let Some(connect) = rest.next() {
         return Some(rest.last().unwrap_or(connect).to_string());
     }
-    // Over HTTP/2, hyper "cancels" just those requests that it had not begun to send when the
-    // connection ended.
-    causes(status)
-        .find(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled))
-        .map(ToString::to_string)
+    // The connection ended before the request was begun to be sent: the transport cancelled it, not
+    // the peer (an HTTP/2 reset) and not its own body (a status).
+    let cancelled = status.code() == Code::Cancelled
+        && !causes(status).any(|cause| cause.is::<h2::Error>() || cause.is::<Status>());
+    causes(status).last().filter(|_| cancelled).map(ToString::to_string)
 }
 
 /// Whether the peer says that it did nothing: it refused the stream (RFC 9113, 8.7), or the stream

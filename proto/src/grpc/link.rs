@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hyper::body::Frame;
+use http_body::Frame;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 use tonic::body::Body;
@@ -57,7 +57,7 @@ struct Breakable {
     waiting: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-impl hyper::body::Body for Breakable {
+impl http_body::Body for Breakable {
     type Data = Bytes;
     type Error = Status;
 

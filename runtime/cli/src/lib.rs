@@ -33,12 +33,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Dev(ref dev) => command::dev::run(&arguments, dev, &output),
         Command::Serve(ref serve) => command::serve::run(&arguments, serve, &output),
         Command::Check(ref check) => command::check::run(check, &output),
-        Command::Schema(ref schema) => command::schema::run(schema),
+        Command::Schema(ref schema) => command::schema::run(schema, &output),
         Command::Explain(ref explain) => command::explain::run(explain, &output),
         Command::Status => command::status::run(&arguments, &output),
         Command::Wait(ref wait) => command::wait::run(&arguments, wait, &output),
         Command::State(ref state) => command::state::run(&arguments, state, &output),
-        Command::Completions { shell } => command::completions::run(shell),
+        Command::Completions { shell } => command::completions::run(shell, &output),
     };
     match ended {
         Ok(code) => ExitCode::from(code),

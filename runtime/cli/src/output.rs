@@ -38,8 +38,16 @@ impl Output {
     /// Data as it is.
     pub(crate) fn raw(&self, bytes: &[u8]) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        out.write_all(bytes)?;
-        out.flush()
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            // The reader has seen enough (`| head`), which is no failure.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        }
+    }
+
+    /// Whether to say nothing but errors.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Says why a command failed, and how it exits.

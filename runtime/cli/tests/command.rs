@@ -1,5 +1,7 @@
 //! The command as people and scripts use it: what it prints, where, and how it ends.
 
+#![allow(clippy::unwrap_used, reason = "this is how a test fails")]
+
 mod process;
 
 use process::{Sidecar, pillion, run};
@@ -144,4 +146,28 @@ fn an_interrupted_runtime_says_so_and_a_second_signal_ends_it_at_once() {
     assert_eq!(busy.terminate(), Some(143));
     let _ = watch.kill();
     let _ = watch.wait();
+}
+
+#[test]
+fn the_token_and_the_app_of_the_environment_go_with_every_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pillion.yaml");
+    let text = "listen: {tcp: \"127.0.0.1:0\", unix: off}\nsecurity: {token: \"${TOKEN}\"}\n\
+                components: {state: {type: state.memory, key_prefix: appid}}\n";
+    std::fs::write(&file, text).unwrap();
+    let token = "a-token-of-sixteen-or-more";
+    let sidecar = Sidecar::start(pillion().args(["serve", "--json", "-f"]).arg(&file).env("TOKEN", token));
+    let call = |arguments: &[&str], app: &str, token: &str| {
+        let mut command = pillion();
+        command.args(arguments).args(["--endpoint", &sidecar.endpoint]);
+        run(command.env("PILLION_TOKEN", token).env("PILLION_APP_ID", app))
+    };
+    for wrong in ["", "another-token-of-some-length"] {
+        let refused = call(&["status"], "shop", wrong);
+        assert!(refused.code == Some(1) && refused.err.contains("request.unauthenticated"), "{refused:?}");
+    }
+    assert_eq!(call(&["state", "set", "k", "v"], "shop", token).code, Some(0));
+    assert_eq!(call(&["state", "get", "k"], "shop", token).out, "v");
+    assert_eq!(call(&["state", "get", "k"], "bank", token).code, Some(1), "another app has its own keys");
+    assert_eq!(call(&["wait", "--ready"], "", "").code, Some(0), "readiness is public");
 }

@@ -211,7 +211,7 @@ impl Slot {
         let seconds = self.clock.wall().duration_since(since).unwrap_or_default().as_secs();
         let again = if permanent { "it is not tried again" } else { "it is tried again in the background" };
         let message = format!(
-            "component `{}` ({}) cannot be opened for {seconds} s after {attempts} attempts, {again}: {cause}",
+            "component `{}` ({}) cannot be opened since {seconds} s (attempts: {attempts}), {again}: {cause}",
             self.name, self.component_type
         );
         let error = Error::new(Reason::ComponentFailed, message)

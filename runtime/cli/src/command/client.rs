@@ -1,7 +1,9 @@
 //! Calls to a runtime that runs.
 
 use std::future::Future;
+use std::time::Duration;
 
+use pillion::Pillion;
 use pillion_proto::{Apis, Cx};
 
 use crate::arguments::Arguments;
@@ -10,19 +12,30 @@ use crate::exit::Failure;
 /// The APIs of the runtime at `--endpoint`, and a context with `--timeout` for one call.
 pub(crate) struct Remote {
     pub(crate) apis: Apis,
-    timeout: std::time::Duration,
+    handle: Pillion,
+    timeout: Duration,
 }
 
 impl Remote {
     /// Connects at the first call.
     pub(crate) async fn connect(arguments: &Arguments) -> Result<Self, Failure> {
         let handle = pillion::connect(&arguments.endpoint).connections(1).await?;
-        Ok(Self { apis: handle.apis().clone(), timeout: arguments.timeout })
+        Ok(Self { apis: handle.apis().clone(), handle, timeout: arguments.timeout })
     }
 
-    /// The context of one call.
+    /// The context of one call: with the token and the app id of the environment.
     pub(crate) fn cx(&self) -> Cx {
-        Cx::default().within(self.timeout)
+        self.within(self.timeout)
+    }
+
+    /// The context of a call that is given another time.
+    pub(crate) fn within(&self, timeout: Duration) -> Cx {
+        Cx { deadline: None, ..self.handle.cx() }.within(timeout)
+    }
+
+    /// The context of a call without an end.
+    pub(crate) fn endless(&self) -> Cx {
+        Cx { deadline: None, ..self.handle.cx() }
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments, dev: &Dev, output: &Output) -> Result<u
             config.listen.unix = UnixListen::Off;
         }
     }
-    start::log(&config, arguments.verbose);
+    start::log(&config, arguments.verbose, output);
     let plan = Plan { config, origin, data, mode: Mode::Dev };
     start::run(plan, &dev.process, output, began, |started| beside(&dev.command, started))
 }

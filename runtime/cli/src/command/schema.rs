@@ -1,13 +1,12 @@
 //! `pillion schema`
 
-use std::io::Write;
-
 use pillion_runtime::config;
 
 use crate::arguments::Schema;
 use crate::exit::{self, Failure};
+use crate::output::Output;
 
-pub(crate) fn run(arguments: &Schema) -> Result<u8, Failure> {
+pub(crate) fn run(arguments: &Schema, output: &Output) -> Result<u8, Failure> {
     let registry = pillion_runtime::registry();
     let schema = match &arguments.component_type {
         None => config::schema(&registry),
@@ -16,6 +15,6 @@ pub(crate) fn run(arguments: &Schema) -> Result<u8, Failure> {
             Failure::Message(format!("there is no component type `{name}`; there are: {types}"), exit::FAILED)
         })?,
     };
-    writeln!(std::io::stdout(), "{schema:#}")?;
+    output.raw(format!("{schema:#}\n").as_bytes())?;
     Ok(exit::OK)
 }

@@ -14,7 +14,7 @@ pub(crate) fn run(arguments: &Arguments, serve: &Serve, output: &Output) -> Resu
     let Some((config, origin)) = start::configured(&serve.file, &registry)? else {
         return Err(start::no_file());
     };
-    start::log(&config, arguments.verbose);
+    start::log(&config, arguments.verbose, output);
     let data = start::data(&config);
     let plan = Plan { config, origin, data, mode: Mode::Serve };
     start::run(plan, &serve.process, output, began, |_| Ok(std::future::pending()))

@@ -53,8 +53,9 @@ pub(crate) fn data(config: &Config) -> String {
 }
 
 /// Logs to standard error.
-pub(crate) fn log(config: &Config, verbose: u8) {
+pub(crate) fn log(config: &Config, verbose: u8, output: &Output) {
     let level = match (verbose, config.log.level) {
+        (0, _) if output.is_quiet() => LevelFilter::ERROR,
         (0, LogLevel::Error) => LevelFilter::ERROR,
         (0, LogLevel::Warn) => LevelFilter::WARN,
         (0, LogLevel::Info) => LevelFilter::INFO,
@@ -62,10 +63,12 @@ pub(crate) fn log(config: &Config, verbose: u8) {
         (0 | 1, _) => LevelFilter::DEBUG,
     };
     // Libraries below speak only when something is wrong, whatever we do.
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).parse_lossy(format!(
-        "warn,pillion={level},pillion_core={level},pillion_runtime={level},pillion_server={level},pillion_components={level},pillion_compat_layotto={level}"
+    let others = level.min(LevelFilter::WARN);
+    let filter = EnvFilter::builder().with_default_directive(others.into()).parse_lossy(format!(
+        "{others},pillion={level},pillion_core={level},pillion_runtime={level},pillion_server={level},pillion_components={level},pillion_compat_layotto={level}"
     ));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
     // A host program that embeds this command may have a subscriber already.
     let _ = match config.log.format {
         LogFormat::Text => subscriber.compact().try_init(),

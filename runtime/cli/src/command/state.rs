@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments, state: &State, output: &Output) -> Resu
                 Ok(exit::OK)
             }
             StateVerb::List { prefix } => list(api, &remote, store, prefix, output).await,
-            StateVerb::Watch { prefix } => watch(api, store, prefix, output).await,
+            StateVerb::Watch { prefix } => watch(api, &remote.endless(), store, prefix, output).await,
         }
     })
 }
@@ -82,7 +82,8 @@ async fn get(api: &dyn StateApi, cx: &Cx, store: String, key: &str, output: &Out
     } else {
         let value = entry.value.unwrap_or_default();
         output.raw(&value.data)?;
-        output.say(format_args!("\n  etag {} · {}", entry.etag, value.content_type));
+        let kind = if value.content_type.is_empty() { "no content type" } else { &value.content_type };
+        output.say(format_args!("\n  etag {} · {kind}", entry.etag));
     }
     Ok(exit::OK)
 }
@@ -112,9 +113,9 @@ async fn list(
     }
 }
 
-async fn watch(api: &dyn StateApi, store: String, prefix: &str, output: &Output) -> Result<u8, Failure> {
+async fn watch(api: &dyn StateApi, cx: &Cx, store: String, prefix: &str, output: &Output) -> Result<u8, Failure> {
     let request = WatchRequest { store, prefix: prefix.to_owned(), ..WatchRequest::default() };
-    let mut events = api.watch(&Cx::default(), request).await?;
+    let mut events = api.watch(cx, request).await?;
     while let Some(answer) = events.next().await? {
         if output.json {
             output.data(&json!(answer))?;

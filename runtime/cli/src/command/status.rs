@@ -44,7 +44,7 @@ fn line(component: &ComponentStatus) -> String {
     };
     let detail = match component.state() {
         ComponentState::Ready => component.durability.as_ref().map(durability).unwrap_or_default(),
-        _ => format!("{} (after {} attempts)", component.cause, component.attempts),
+        _ => format!("{} (attempts: {})", component.cause, component.attempts),
     };
     format!("  {state:<10} {:<16} {:<16} {detail}\n", component.name, component.r#type)
 }

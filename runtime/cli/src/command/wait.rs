@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pillion_proto::Error;
 use pillion_proto::actuator::v1::{CheckLiveRequest, CheckReadyRequest};
-use pillion_proto::{Cx, Error};
 use pillion_spi::{Clock, SystemClock};
 use serde_json::json;
 
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments, wait: &Wait, output: &Output) -> Result
 }
 
 async fn ask(remote: &Remote, ready: bool, left: Duration) -> Result<(), Error> {
-    let cx = Cx::default().within(left.min(ANSWER));
+    let cx = remote.within(left.min(ANSWER));
     if ready {
         remote.apis.actuator.check_ready(&cx, CheckReadyRequest {}).await.map(|_| ())
     } else {

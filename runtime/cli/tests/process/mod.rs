@@ -56,7 +56,11 @@ impl Sidecar {
     /// Starts one on a free port.
     pub fn dev(arguments: &[&str]) -> Self {
         let mut command = pillion();
-        command.args(["dev", "--port", "0", "--json"]).args(arguments).current_dir(std::env::temp_dir());
+        Self::start(command.args(["dev", "--port", "0", "--json"]).args(arguments).current_dir(std::env::temp_dir()))
+    }
+
+    /// Starts one with a command that prints its addresses first.
+    pub fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let err = collect(child.stderr.take().unwrap());
         let mut first = String::new();

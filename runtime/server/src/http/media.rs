@@ -65,7 +65,8 @@ pub(crate) fn refuse_forms(headers: &HeaderMap) -> Result<()> {
             .iter()
             .any(|form| kind.eq_ignore_ascii_case(form))
         {
-            return Err(unsupported(kind, "the content type that the body has"));
+            return Err(unsupported(kind, "the content type that the body has")
+                .advice("set content-type to the media type of the value, for example text/plain"));
         }
     }
     Ok(())

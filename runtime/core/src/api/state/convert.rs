@@ -92,7 +92,7 @@ fn expiry(ttl: Option<ProtoDuration>, keep: bool) -> Result<Expiry> {
         (None, true) => Ok(Expiry::Keep),
         (Some(_), true) => Err(Error::new(Reason::StateTtlInvalid, "a write has `ttl` or `keep_ttl`, not both")),
         (Some(ttl), false) => {
-            let shown = format!("{}.{:09}s", ttl.seconds, ttl.nanos.unsigned_abs());
+            let shown = seconds(&ttl);
             Duration::try_from(ttl)
                 .ok()
                 .filter(|ttl| *ttl >= Duration::from_millis(1) && *ttl <= LONGEST_TTL)
@@ -105,6 +105,12 @@ fn expiry(ttl: Option<ProtoDuration>, keep: bool) -> Result<Expiry> {
                 })
         }
     }
+}
+
+fn seconds(duration: &ProtoDuration) -> String {
+    let sign = if duration.seconds < 0 || duration.nanos < 0 { "-" } else { "" };
+    let text = format!("{sign}{}.{:09}", duration.seconds.unsigned_abs(), duration.nanos.unsigned_abs());
+    format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// How fresh or safe.
