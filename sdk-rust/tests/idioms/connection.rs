@@ -1,8 +1,11 @@
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pillion::proto::StateMock;
-use pillion::proto::state::v1::GetResponse;
+use pillion::proto::state::v1::{GetResponse, SetResponse};
 use pillion::{Outcome, connect};
+use tokio_util::sync::CancellationToken;
 
 use crate::server::{Proxy, Server, eventually, mocks, nowhere, url};
 
@@ -70,6 +73,71 @@ async fn a_peer_that_vanished_is_noticed_and_left() {
     proxy.thaw();
     eventually(async || p.state().set("a", "three").await.is_ok()).await;
     assert!(proxy.accepted() >= 2);
+}
+
+/// Writes while the sidecar is ended and started again and again; gives the errors.
+async fn writes_through_restarts(retries: u32, drain: bool) -> Vec<(String, Outcome)> {
+    let seen = Arc::<Mutex<HashSet<String>>>::default();
+    let record = seen.clone();
+    let mock = StateMock::default().on_set(move |_, request| {
+        assert!(record.lock().unwrap().insert(request.key), "a write was made twice");
+        Ok(SetResponse::default())
+    });
+    let apis = mocks(mock);
+    let mut server = Server::of(&apis).await;
+    let p = server.connect().retries(retries).await.unwrap();
+    let stop = CancellationToken::new();
+    let writers: Vec<_> = (0..8)
+        .map(|writer| {
+            let (state, stop) = (p.state(), stop.clone());
+            tokio::spawn(async move {
+                let mut written = Vec::new();
+                for i in 0.. {
+                    if stop.is_cancelled() {
+                        break;
+                    }
+                    let key = format!("{writer}:{i}");
+                    written.push((key.clone(), state.set(key, "one").await.map(drop)));
+                }
+                written
+            })
+        })
+        .collect();
+    for _ in 0..10 {
+        let before = seen.lock().unwrap().len();
+        eventually(async || seen.lock().unwrap().len() > before + 100).await;
+        let address = if drain { server.drain().await } else { server.kill().await };
+        server = Server::at(address, &apis).await;
+    }
+    stop.cancel();
+    let written = futures::future::try_join_all(writers).await.unwrap();
+    let seen = seen.lock().unwrap();
+    let mut errors = Vec::new();
+    for (key, result) in written.into_iter().flatten() {
+        match result {
+            Ok(()) => assert!(seen.contains(&key), "{key} was acknowledged and never made"),
+            Err(error) => {
+                let made = seen.contains(&key);
+                assert!(!made || error.outcome() == Outcome::Unknown, "{key} was made and called rejected: {error:?}");
+                errors.push((error.to_string(), error.outcome()));
+            }
+        }
+    }
+    errors
+}
+
+#[tokio::test]
+async fn what_is_called_rejected_was_not_done_and_nothing_is_done_twice_when_sidecars_are_killed() {
+    let errors = writes_through_restarts(0, false).await;
+    assert!(!errors.is_empty(), "no call met a kill");
+    writes_through_restarts(3, false).await;
+}
+
+#[tokio::test]
+async fn draining_leaves_no_outcome_unknown() {
+    let errors = writes_through_restarts(0, true).await;
+    let unknown: Vec<_> = errors.iter().filter(|(_, outcome)| *outcome != Outcome::Rejected).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
 }
 
 #[tokio::test]

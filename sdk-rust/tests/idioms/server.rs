@@ -12,13 +12,16 @@ use pillion::{Apis, Connect, connect};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tokio_util::sync::CancellationToken;
 use tonic::service::{Routes, RoutesBuilder};
 
 /// A gRPC server, on threads of its own, so that killing it leaves nothing behind.
 pub struct Server {
     pub address: SocketAddr,
+    drain: CancellationToken,
+    serving: JoinHandle<()>,
     runtime: Option<Runtime>,
 }
 
@@ -30,17 +33,18 @@ impl Server {
     pub async fn at(address: SocketAddr, apis: &Apis) -> Self {
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let routes = routes(apis);
+        let drain = CancellationToken::new();
+        let draining = drain.clone();
         let serving = runtime.spawn(async move {
             let listener = TcpListener::bind(address).await.unwrap();
             let address = listener.local_addr().unwrap();
-            tokio::spawn(
-                tonic::transport::Server::builder()
-                    .add_routes(routes)
-                    .serve_with_incoming(TcpListenerStream::new(listener)),
-            );
-            address
+            let server = tonic::transport::Server::builder().add_routes(routes);
+            let drained = draining.clone().cancelled_owned();
+            let serving = server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), drained);
+            (address, tokio::spawn(async { serving.await.unwrap() }))
         });
-        Self { address: serving.await.unwrap(), runtime: Some(runtime) }
+        let (address, serving) = serving.await.unwrap();
+        Self { address, drain, serving, runtime: Some(runtime) }
     }
 
     pub async fn mocking(state: StateMock) -> Self {
@@ -53,6 +57,13 @@ impl Server {
 
     pub fn connect(&self) -> Connect {
         connect(self.url())
+    }
+
+    /// Stops listening, lets the calls under way end, and closes the connections.
+    pub async fn drain(mut self) -> SocketAddr {
+        self.drain.cancel();
+        (&mut self.serving).await.unwrap();
+        self.kill().await
     }
 
     /// Breaks every connection and stops listening.
