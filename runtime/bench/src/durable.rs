@@ -3,22 +3,23 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use pillion::State;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::now;
+use crate::stats::Series;
 use crate::wire::value;
 
 /// How many write at the same time.
 pub const WRITERS: usize = 64;
 /// How long one of the ways writes before it is the turn of the next: how fast a disk is changes
 /// within a second where others use it too.
-const TURN: Duration = Duration::from_millis(50);
+const TURN: Duration = Duration::from_millis(20);
 
-/// Writes per second.
+/// Writes per second, and how they compare: medians of the turns.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Durable {
     /// One connection with write-ahead log and full synchronisation, each insert a transaction.
@@ -27,40 +28,53 @@ pub struct Durable {
     pub one: f64,
     /// The same with [`WRITERS`] at a time.
     pub many: f64,
+    /// `one` by `bare`, of turns that followed each other.
+    pub one_by_bare: f64,
+    /// `many` by `bare`, likewise.
+    pub many_by_bare: f64,
 }
 
-/// Measures the three ways, in turns, for a window each; `folder` is empty before.
+/// Measures the three ways, in turns, for three windows; `folder` is empty before.
 pub async fn measure(folder: &Path, window: Duration) -> Result<Durable> {
     let connection = open(folder)?;
     let mut insert = connection.prepare("INSERT INTO entry (key, value) VALUES (?1, ?2)")?;
     let p = pillion::embedded().data_dir(folder.join("local")).await?;
     let state = p.state();
 
-    let (mut bare, mut one, mut many) = (Rate::default(), Rate::default(), Rate::default());
+    let (mut bare, mut one, mut many) = (Series::default(), Series::default(), Series::default());
+    let end = now() + window * 3;
     for turn in 0.. {
-        if bare.time >= window {
+        if now() >= end {
             break;
         }
-        bare.turn(turn, async |keys: &mut Keys| {
+        let rate = take_turn(turn, async |keys: &mut Keys| {
             while let Some(key) = keys.next(0) {
                 insert.execute(params![key, value().as_ref()])?;
             }
             Ok(())
-        })
-        .await?;
-        one.turn(turn, async |keys: &mut Keys| set(&state, keys, 0).await).await?;
-        many.turn(turn, async |keys: &mut Keys| {
+        });
+        bare.push(rate.await?);
+        one.push(take_turn(turn, async |keys: &mut Keys| set(&state, keys, 0).await).await?);
+        let rate = take_turn(turn, async |keys: &mut Keys| {
             let writers = (0..WRITERS).map(|writer| {
                 let (mut keys, state) = (keys.clone(), &state);
                 async move { set(state, &mut keys, writer + 1).await.map(|()| keys.written) }
             });
             keys.written = try_join_all(writers).await?.into_iter().sum();
             Ok(())
-        })
-        .await?;
+        });
+        many.push(rate.await?);
     }
     p.close().await;
-    Ok(Durable { bare: bare.per_second(), one: one.per_second(), many: many.per_second() })
+    let median = |series: &Series| series.summary().map(|summary| summary.median).context("no turn was taken");
+    let by_bare = |series: &Series| median(&series.with(&bare, |ours, bare| ours / bare));
+    Ok(Durable {
+        bare: median(&bare)?,
+        one: median(&one)?,
+        many: median(&many)?,
+        one_by_bare: by_bare(&one)?,
+        many_by_bare: by_bare(&many)?,
+    })
 }
 
 fn open(folder: &Path) -> Result<Connection> {
@@ -99,23 +113,10 @@ impl Keys {
     }
 }
 
-#[derive(Default)]
-struct Rate {
-    written: u32,
-    time: Duration,
-}
-
-impl Rate {
-    async fn turn(&mut self, turn: u32, write: impl AsyncFnOnce(&mut Keys) -> Result<()>) -> Result<()> {
-        let began = now();
-        let mut keys = Keys { turn, written: 0, end: began + TURN };
-        write(&mut keys).await?;
-        self.time += began.elapsed();
-        self.written += keys.written;
-        Ok(())
-    }
-
-    fn per_second(&self) -> f64 {
-        f64::from(self.written) / self.time.as_secs_f64()
-    }
+/// Writes for one turn and gives the writes per second.
+async fn take_turn(turn: u32, write: impl AsyncFnOnce(&mut Keys) -> Result<()>) -> Result<f64> {
+    let began = now();
+    let mut keys = Keys { turn, written: 0, end: began + TURN };
+    write(&mut keys).await?;
+    Ok(f64::from(keys.written) / began.elapsed().as_secs_f64())
 }
