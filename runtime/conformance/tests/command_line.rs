@@ -8,7 +8,7 @@ fn component(arguments: &[&str], path: Option<&str>) -> Output {
     if let Some(path) = path {
         command.env("PATH", path);
     }
-    command.output().unwrap()
+    command.output().expect("the program starts")
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -32,7 +32,7 @@ pub struct Arguments {
     /// broke a promise of the committed baseline.
     #[arg(long)]
     check: bool,
-    /// Accept the present contract as the new baseline. Only a release does this.
+    /// Accept the present contract as the new baseline: what it has, later contracts keep.
     #[arg(long, conflicts_with = "check")]
     set_baseline: bool,
 }

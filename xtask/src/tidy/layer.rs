@@ -20,7 +20,7 @@ struct Rule {
 const VENDORS: &[&str] = &["redis", "rusqlite"];
 
 const RULES: &[Rule] = &[
-    Rule { package: "pillion-proto", ours: &[], never: &["axum", "redis", "rusqlite"] },
+    Rule { package: "pillion-proto", ours: &[], never: &["axum", "hyper", "redis", "rusqlite"] },
     Rule {
         package: "pillion-spi",
         ours: &[],

@@ -183,7 +183,8 @@ fn refuse(calls: &mut [Call], failure: &Failure) {
 
 /// Applies one call. The outer error ends the transaction, the inner one is this caller's.
 fn apply(applier: &mut Applier<'_>, call: &Call) -> rusqlite::Result<Result<Vec<OpOutcome>>> {
-    let Some(id) = &call.id else { return write(applier, call).map(Ok) };
+    let id = call.id.as_ref().filter(|_| !chaos::fires("local.forget_call"));
+    let Some(id) = id else { return write(applier, call).map(Ok) };
     let remembered = applier
         .connection
         .prepare_cached("SELECT outcomes FROM call WHERE id = ?1 AND until > ?2")?

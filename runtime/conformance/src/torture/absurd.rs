@@ -22,6 +22,8 @@ use crate::server::PATIENCE;
 const KEPT: u64 = 48 << 20;
 /// How long one absurd connection may last.
 const LASTS: Duration = Duration::from_secs(5);
+/// A little less than what `state.memory` holds.
+const LARGE_VALUES: usize = 30;
 const MEBIBYTE: usize = 1 << 20;
 
 /// Loads a sidecar with what nobody should send.
@@ -53,8 +55,8 @@ pub async fn run(program: &Path, seed: u64) -> Result<Verdict> {
         }
         serve(&sidecar, 1).await?;
     }
-    sent += large_values(&sidecar).await?;
-    most = most.max(sidecar.memory()?);
+    sent += LARGE_VALUES;
+    most = most.max(large_values(&sidecar).await?);
     let after = settled(&sidecar, before + KEPT).await?;
     let (live, _) = sidecar.client.page("/livez").await?;
     serve(&sidecar, 200).await?;
@@ -69,6 +71,7 @@ pub async fn run(program: &Path, seed: u64) -> Result<Verdict> {
     );
     Ok(Verdict::new(figures, Vec::new())
         .require(after <= before + KEPT, format!("more than {} MiB stay", megabytes(KEPT)))
+        .require(most > before + KEPT, "the load was not absurd")
         .require(live == StatusCode::OK, format!("/livez says {live}"))
         .require(!log.contains("panicked"), format!("a panic:\n{log}")))
 }
@@ -86,20 +89,17 @@ async fn serve(sidecar: &Sidecar, calls: usize) -> Result<()> {
     Ok(())
 }
 
-/// The largest values that are allowed, written, replaced and deleted.
-async fn large_values(sidecar: &Sidecar) -> Result<usize> {
+/// Large values, written and deleted; the memory that they take.
+async fn large_values(sidecar: &Sidecar) -> Result<u64> {
     let value = Bytes::from(vec![b'x'; 2 * MEBIBYTE]);
-    let mut sent = 0;
-    for _ in 0..4 {
-        for number in 0..16 {
-            sidecar.client.set(&format!("large/{number}"), &value, &Condition::None).await?;
-            sent += 1;
-        }
+    for number in 0..LARGE_VALUES {
+        sidecar.client.set(&format!("large/{number}"), &value, &Condition::None).await?;
     }
-    for number in 0..16 {
+    let most = sidecar.memory()?;
+    for number in 0..LARGE_VALUES {
         sidecar.client.delete(&format!("large/{number}"), &Condition::None).await?;
     }
-    Ok(sent)
+    Ok(most)
 }
 
 /// The memory of the sidecar once it is down to `wanted`, or when we stop waiting for that.

@@ -198,8 +198,17 @@ impl Client {
     /// # Errors
     /// That it was not written, or that this is not known.
     pub async fn set(&self, key: &str, value: &Bytes, condition: &Condition) -> Answer<Version> {
+        self.set_once(key, value, condition, "").await
+    }
+
+    /// Writes one entry; repeated with the same `id` it is applied once. An empty one is none.
+    ///
+    /// # Errors
+    /// That it was not written, or that this is not known.
+    pub async fn set_once(&self, key: &str, value: &Bytes, condition: &Condition, id: &str) -> Answer<Version> {
         let mut request = item(key, Some(value), condition);
         request["store"] = "state".into();
+        request["idempotencyKey"] = id.into();
         let answer = self.call("Set", request).await?;
         version(&answer["etag"])
     }

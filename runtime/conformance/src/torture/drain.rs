@@ -132,8 +132,11 @@ impl Drain {
         for number in 0..count {
             let client = sidecar.client.clone().timeout(2 * PATIENCE);
             let value = Bytes::from(format!("{}:{number}", sidecar.process.id()));
-            let write =
-                Write { key: format!("drain/{}/{number}", sidecar.process.id()), value: Some(value.clone()), condition: Condition::None };
+            let write = Write {
+                key: format!("drain/{}/{number}", sidecar.process.id()),
+                value: Some(value.clone()),
+                condition: Condition::None,
+            };
             calls.spawn(async move {
                 let answer = client.set(&write.key, &value, &write.condition).await;
                 (write, answer)

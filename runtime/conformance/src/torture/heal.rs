@@ -32,7 +32,10 @@ const SLACK: Duration = Duration::from_secs(2);
 const DEADLINE: Duration = Duration::from_millis(400);
 /// Each has a connection of its own, so that every worker is asked.
 const CLIENTS: usize = 8;
-const DOWN: Duration = Duration::from_millis(1_200);
+/// How long the store is away: not long enough for the sidecar to give its connections up.
+const SHORT: Duration = Duration::from_millis(1_200);
+/// Long enough for that.
+const LONG: Duration = Duration::from_millis(5_500);
 
 /// How the store goes away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +105,7 @@ impl Heal {
             longest.as_millis()
         );
         Ok(Verdict::new(figures, violations)
+            .require(!self.sidecar.log().contains("panicked"), "the sidecar panicked")
             .require(lives, "the sidecar ended")
             .require(rejected + unknown > 0, "nothing was asked while the store was away"))
     }
@@ -112,13 +116,16 @@ impl Heal {
         let fixed = format!("heal/{away:?}/{round}/fixed");
         let version = self.sidecar.client.set(&fixed, &Bytes::from_static(b"1"), &Condition::None).await?;
         self.take_away(away).await?;
+        // Each way once for long.
+        let long = round == 1;
         let prober = Prober {
             client: self.sidecar.client.clone().timeout(DEADLINE),
             ledger: ledger.clone(),
             name: format!("heal/{away:?}/{round}"),
             fixed,
             version,
-            away,
+            long,
+            gives_up: long || away == Away::Killed,
         };
         let answers = prober.run(&mut self.random).await?;
         self.bring_back(away).await?;
@@ -182,7 +189,9 @@ struct Prober {
     name: String,
     fixed: String,
     version: Version,
-    away: Away,
+    long: bool,
+    /// Whether at the end the sidecar must have no connection on which anything could have been sent.
+    gives_up: bool,
 }
 
 impl Prober {
@@ -193,7 +202,7 @@ impl Prober {
         for number in 0..4 {
             tasks.spawn(prober.clone().ask(number, random.fork(), stop.clone()));
         }
-        SystemClock.sleep(DOWN).await;
+        SystemClock.sleep(if prober.long { LONG } else { SHORT }).await;
         stop.cancel();
         let mut sum = Answers::default();
         while let Some(ended) = tasks.join_next().await {
@@ -254,8 +263,7 @@ impl Prober {
             }
             SystemClock.sleep(Duration::from_millis(5)).await;
         }
-        // By now the sidecar knows that nobody listens, so nothing can have been sent.
-        if let Some(last) = last.filter(|last| self.away == Away::Killed && last.outcome() == Outcome::Unknown) {
+        if let Some(last) = last.filter(|last| self.gives_up && last.outcome() == Outcome::Unknown) {
             answers.violations.push(format!("an unknown outcome long after the store had gone: {last}"));
         }
         answers

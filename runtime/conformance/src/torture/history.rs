@@ -191,6 +191,9 @@ impl Arena {
         }
         let history = Arc::into_inner(recorder).context("a client still records")?.finish();
         self.tally.histories += 1;
+        if self.sidecar.log().contains("panicked") {
+            self.tally.violations.push(format!("history {number}: the sidecar panicked:\n{}", self.sidecar.log()));
+        }
         if let Err(error) = history.check() {
             self.tally.violations.push(format!("history {number}: {error:#}"));
         }

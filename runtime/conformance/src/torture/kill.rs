@@ -53,6 +53,7 @@ pub struct Loop<'a> {
     planted: Planted<'a>,
     ledger: Ledger,
     random: Seeded,
+    loads: u32,
     tally: Tally,
 }
 
@@ -68,7 +69,7 @@ impl<'a> Loop<'a> {
         let plan = Plan::new(program, backend.direct());
         let sidecar = home.start(&plan).await?;
         open_bank(&sidecar.client).await?;
-        Ok(Self { home, backend, plan, planted, ledger: Ledger::default(), random, tally: Tally::default() })
+        Ok(Self { home, backend, plan, planted, ledger: Ledger::default(), random, loads: 0, tally: Tally::default() })
     }
 
     /// Makes `cycles` cycles, or fewer if something is found that must not be.
@@ -86,14 +87,14 @@ impl<'a> Loop<'a> {
         let sidecar = self.home.start(&self.plan).await?;
         self.look(&sidecar).await?;
         let Tally { random, points, missed, stores } = self.tally;
-        let Counts { acknowledged, unknown, rejected, open, transfers, audits } = self.ledger.counts();
+        let Counts { acknowledged, unknown, rejected, open, repeated, transfers, audits } = self.ledger.counts();
         let mut figures = format!("{random} kills at random, {points} at failure points");
         if self.backend.is_server() {
             figures.push_str(&format!(", {stores} of the store"));
         }
         figures.push_str(&format!(
-            "; {acknowledged} writes acknowledged, {unknown} unknown ({open} whole transactions), {rejected} rejected, \
-             {transfers} transfers; {audits} audits"
+            "; {acknowledged} writes acknowledged, {unknown} unknown ({open} whole transactions, {repeated} \
+             repeated), {rejected} rejected, {transfers} transfers; {audits} audits"
         ));
         Ok(Verdict::new(figures, self.ledger.violations())
             .require(missed <= points / 4, format!("{missed} failure points were not reached"))
@@ -101,57 +102,72 @@ impl<'a> Loop<'a> {
     }
 
     async fn cycle(&mut self, cycle: u32) -> Result<()> {
-        // Every other end is at a failure point, every third takes the store along or alone.
+        // Every other end is at a failure point, every third takes the store along.
         let points = self.planted.points.unwrap_or(self.backend.kind().points());
-        let at_point = cycle % 2 == 1 && !points.is_empty();
+        let point = (cycle % 2 == 1 && !points.is_empty()).then(|| *self.random.pick(points));
         let store = self.backend.is_server() && cycle % 3 == 2;
-        let alone = store && cycle % 6 == 2;
-        let chaos = match at_point {
-            true => {
-                let point = *self.random.pick(points);
-                format!("{},{point}@{}", self.planted.chaos, 1 + self.random.below(60))
-            }
-            false => self.planted.chaos.to_owned(),
+        let chaos = match point {
+            Some(point) => format!("{},{point}@{}", self.planted.chaos, 1 + self.random.below(60)),
+            None => self.planted.chaos.to_owned(),
         };
         let mut sidecar = self.home.start(&self.plan.clone().chaos(chaos)).await?;
         self.look(&sidecar).await?;
-
-        let load = Load::start(&sidecar.client, &self.ledger, cycle, &mut self.random);
-        if !at_point {
+        if store && point.is_none() {
+            self.kill_store_alone(&sidecar).await?;
+        }
+        let load = self.load(&sidecar);
+        match point {
             // From here the moment is random; before here nothing would be at stake.
-            load.under_way().await?;
-            SystemClock.sleep(Duration::from_millis(5 + self.random.number() % 296)).await;
-        } else if reached(&mut sidecar, &load).await? {
-            self.tally.points += 1;
-        } else {
-            self.tally.missed += 1;
+            None => {
+                load.under_way().await?;
+                SystemClock.sleep(Duration::from_millis(5 + self.random.number() % 296)).await;
+                self.tally.random += 1;
+            }
+            Some(point) if reached(&mut sidecar, &load, point).await? => self.tally.points += 1,
+            Some(_) => self.tally.missed += 1,
         }
         if store {
             self.backend.kill()?;
             self.tally.stores += 1;
-            // The sidecar is without its store for a while.
-            SystemClock.sleep(Duration::from_millis(self.random.number() % 100)).await;
-        }
-        if alone && sidecar.process.ended()?.is_none() {
-            self.backend.launch().await?;
-            self.recovered(&sidecar).await?;
-            load.stop().await?;
-            return self.look(&sidecar).await;
+            // The sidecar, if it lives, is without its store for a while.
+            SystemClock.sleep(Duration::from_millis(self.random.number() % 50)).await;
         }
         if sidecar.process.ended()?.is_none() {
             sidecar.process.kill()?;
-            self.tally.random += usize::from(!at_point);
         }
         load.stop().await?;
+        if sidecar.log().contains("panicked") {
+            self.ledger.violation(format!("cycle {cycle}: the sidecar panicked:\n{}", sidecar.log()));
+        }
         if store {
             self.backend.launch().await?;
         }
         self.backend.forget_clients().await
     }
 
+    /// Kills the store under load and starts it again; the sidecar lives on.
+    async fn kill_store_alone(&mut self, sidecar: &Sidecar) -> Result<()> {
+        let load = self.load(sidecar);
+        load.under_way().await?;
+        SystemClock.sleep(Duration::from_millis(5 + self.random.number() % 100)).await;
+        self.backend.kill()?;
+        self.tally.stores += 1;
+        SystemClock.sleep(Duration::from_millis(self.random.number() % 100)).await;
+        self.backend.launch().await?;
+        self.recovered(sidecar).await?;
+        load.stop().await?;
+        self.look(sidecar).await
+    }
+
+    fn load(&mut self, sidecar: &Sidecar) -> Load {
+        self.loads += 1;
+        Load::start(&sidecar.client, &self.ledger, self.loads, &mut self.random)
+    }
+
     /// Audits everything.
     async fn look(&mut self, sidecar: &Sidecar) -> Result<()> {
-        // What a killed sidecar sent is either there or not; of one that lives, a call may wait.
+        // What a killed sidecar sent is there or not, and a killed store has nothing left to do.
+        self.ledger.repeat(&sidecar.client).await.context("repeating")?;
         self.ledger.audit(&sidecar.client, Late::Never).await.context("the audit")?;
         check_bank(&sidecar.client, &bank(), &self.ledger).await.context("the bank")
     }
@@ -169,17 +185,18 @@ impl<'a> Loop<'a> {
     }
 }
 
-/// Waits until the sidecar ends, or is held, at a failure point; whether it does.
-async fn reached(sidecar: &mut Sidecar, load: &Load) -> Result<bool> {
+/// Waits until the sidecar ends, or is held, at `point`; whether it does.
+async fn reached(sidecar: &mut Sidecar, load: &Load, point: &str) -> Result<bool> {
     let deadline = SystemClock.now() + REACH;
-    let (mut acknowledged, mut since) = (load.acknowledged(), SystemClock.now());
+    let (mut acknowledged, mut since) = (0, SystemClock.now());
     while SystemClock.now() < deadline {
         if sidecar.process.ended()?.is_some() {
             return Ok(true);
         }
         if load.acknowledged() > acknowledged {
             (acknowledged, since) = (load.acknowledged(), SystemClock.now());
-        } else if SystemClock.now().duration_since(since) > HELD {
+        }
+        if point.ends_with("=hold") && SystemClock.now().duration_since(since) > HELD {
             return Ok(true);
         }
         SystemClock.sleep(Duration::from_millis(1)).await;

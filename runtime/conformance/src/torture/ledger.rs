@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use pillion_spi::Outcome;
+use pillion_spi::state::Version;
 
 use super::client::{Client, Failure, Found, Write};
 use crate::audit::{Audit, Late, Summary, Told};
@@ -19,8 +20,21 @@ struct Notes {
     audit: Audit,
     /// Transactions with an unknown outcome whose keys were not written since.
     open: Vec<Vec<(String, Option<Bytes>)>>,
+    /// Writes with an unknown outcome that can be repeated, by key.
+    repeatable: BTreeMap<String, Repeatable>,
     counts: Counts,
     violations: Vec<String>,
+}
+
+/// A write whose outcome is unknown. Repeated, it must have been applied once.
+#[derive(Clone, Debug)]
+pub struct Repeatable {
+    /// The write, of a value.
+    pub write: Write,
+    /// The idempotency key.
+    pub id: String,
+    /// The version before it.
+    pub before: Option<Version>,
 }
 
 /// How much was done.
@@ -34,6 +48,8 @@ pub struct Counts {
     pub rejected: usize,
     /// Transactions whose outcome was unknown and that were looked at as a whole.
     pub open: usize,
+    /// Writes that were repeated after their outcome was unknown.
+    pub repeated: usize,
     /// Acknowledged transfers.
     pub transfers: usize,
     /// Audits of all keys.
@@ -58,6 +74,9 @@ impl Ledger {
         {
             notes.violations.push(failure.to_string());
         }
+        for write in writes {
+            notes.repeatable.remove(&write.key);
+        }
         if told != Told::Rejected {
             notes.open.retain(|open| !open.iter().any(|(key, _)| writes.iter().any(|write| write.key == *key)));
         }
@@ -67,6 +86,37 @@ impl Ledger {
         for write in writes {
             notes.audit.note(write.key.as_str(), write.value.clone(), told);
         }
+    }
+
+    /// Notes that a write, whose outcome was just noted to be unknown, can be repeated.
+    pub fn repeatable(&self, repeatable: Repeatable) {
+        self.notes().repeatable.insert(repeatable.write.key.clone(), repeatable);
+    }
+
+    /// Repeats what can be, and looks whether it was applied once.
+    ///
+    /// # Errors
+    /// That a write failed.
+    pub async fn repeat(&self, client: &Client) -> Result<(), Failure> {
+        let all = std::mem::take(&mut self.notes().repeatable);
+        for Repeatable { write, id, before } in all.into_values() {
+            let value = write.value.clone().unwrap_or_default();
+            let answer = client.set_once(&write.key, &value, &write.condition, &id).await;
+            self.note(std::slice::from_ref(&write), &answer);
+            self.notes().counts.repeated += 1;
+            let (key, once) = (&write.key, before.map_or(1, |before| before.counter + 1));
+            match answer {
+                Ok(version) if version.counter == once => {}
+                Ok(version) => {
+                    self.violation(format!("`{key}`: repeated, the write made version {version} and not {once}"));
+                }
+                Err(failure) if failure.conflict().is_some() => {
+                    self.violation(format!("`{key}`: repeated, the write made a conflict: {failure}"));
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
     }
 
     /// Counts an acknowledged transfer.

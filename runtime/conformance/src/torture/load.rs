@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, Failure, Write};
-use super::ledger::{Ledger, account};
+use super::ledger::{Ledger, Repeatable, account};
 use crate::bank::Bank;
 use crate::seed::Seeded;
 
@@ -202,12 +202,19 @@ impl Writer {
             return true;
         }
         let write = self.write(index, puts, conditional);
+        let id = if self.random.once_in(2) { format!("{}.{}", self.name, self.writes) } else { String::new() };
+        let (known, before) = (self.keys[index].known, self.keys[index].version);
         let answer = match &write.value {
-            Some(value) => self.client.set(&write.key, value, &write.condition).await.map(Some),
+            Some(value) => self.client.set_once(&write.key, value, &write.condition, &id).await.map(Some),
             None => self.client.delete(&write.key, &write.condition).await.map(|_| None),
         };
         let answer = answer.map(|version| vec![version]);
-        self.after(&[index], &[write], answer)
+        let unknown = answer.as_ref().is_err_and(|failure| failure.outcome() == Outcome::Unknown);
+        let pause = self.after(&[index], std::slice::from_ref(&write), answer);
+        if unknown && puts && known == Known::Surely && !id.is_empty() {
+            self.ledger.repeatable(Repeatable { write, id, before });
+        }
+        pause
     }
 
     /// Makes several writes at once; whether to pause after it.

@@ -33,10 +33,12 @@ enum Finder {
 const LOST: &str = "is lost";
 /// Violations of the bank.
 const BANK: &str = "the bank:";
+/// Violations of writes that were repeated.
+const TWICE: &str = "repeated, the write made";
 const HISTORY: &str = "is not linearizable";
 
 /// All of them.
-pub const DEFECTS: [Defect; 7] = [
+pub const DEFECTS: [Defect; 8] = [
     Defect {
         kind: Kind::Local,
         name: "local.ack_before_commit",
@@ -46,6 +48,11 @@ pub const DEFECTS: [Defect; 7] = [
     Defect { kind: Kind::Redis, name: "redis.ack_before_reply", finder: Finder::Loop { points: &[], words: LOST } },
     Defect { kind: Kind::Local, name: "local.skip_transaction", finder: Finder::Loop { points: &[], words: BANK } },
     Defect { kind: Kind::Redis, name: "redis.torn_transaction", finder: Finder::Loop { points: &[], words: BANK } },
+    Defect {
+        kind: Kind::Local,
+        name: "local.forget_call",
+        finder: Finder::Loop { points: &["local.after_commit=hold"], words: TWICE },
+    },
     Defect { kind: Kind::Memory, name: "memory.ignore_etag", finder: Finder::History },
     Defect { kind: Kind::Local, name: "local.ignore_etag", finder: Finder::History },
     Defect { kind: Kind::Redis, name: "redis.ignore_etag", finder: Finder::History },
