@@ -30,6 +30,10 @@ const KEYS: usize = 3;
 /// At least so many calls in a hundred must have met a fault.
 const LEAST_PERCENT: usize = 10;
 
+/// With so many unknown outcomes a history is left in peace: each may take effect at any later time,
+/// so the work to judge it grows with all their subsets.
+const MOST_UNKNOWN: usize = 20;
+
 type Calls = Recorder<Key, Input, Output>;
 
 /// A fault.
@@ -81,11 +85,19 @@ impl Fault {
     }
 }
 
-/// When faults were.
+/// When faults were, and what they did.
 #[derive(Debug, Default)]
 struct Windows {
     open: AtomicUsize,
     begun: AtomicUsize,
+    unknown: AtomicUsize,
+}
+
+impl Windows {
+    /// Whether it is time for peace: see [`MOST_UNKNOWN`].
+    fn is_enough(&self) -> bool {
+        self.unknown.load(Ordering::Relaxed) >= MOST_UNKNOWN
+    }
 }
 
 /// A sidecar and its store.
@@ -207,8 +219,8 @@ impl Arena {
         windows: &Windows,
         over: &CancellationToken,
     ) -> Result<()> {
-        while !over.is_cancelled() {
-            let pause = Duration::from_millis(self.random.number() % 8);
+        while !over.is_cancelled() && !windows.is_enough() {
+            let pause = Duration::from_millis(self.random.number() % 12);
             if over.run_until_cancelled(SystemClock.sleep(pause)).await.is_none() {
                 break;
             }
@@ -326,7 +338,8 @@ impl Player {
         let input = self.invent(self.known[index]);
         let client = self.sidecar.borrow().clone();
         // Some calls are given up on the way.
-        let patience = self.random.once_in(16).then(|| Duration::from_micros(self.random.number() % 3_000));
+        let gives_up = self.random.once_in(16) && !self.windows.is_enough();
+        let patience = gives_up.then(|| Duration::from_micros(self.random.number() % 3_000));
         let begun = self.windows.begun.load(Ordering::Relaxed);
         let open = self.windows.open.load(Ordering::Relaxed) > 0;
         let call = self.recorder.invoke(key.clone(), input.clone());
@@ -345,7 +358,7 @@ impl Player {
         let met = open || answer.is_none() || self.windows.begun.load(Ordering::Relaxed) != begun;
         self.played.faulted += usize::from(met);
         match answer {
-            None => self.played.unknown += 1,
+            None => self.unknown(),
             Some(Ok(output)) => {
                 if let Output::Read(Some((_, version)))
                 | Output::Applied { version: Some(version), .. }
@@ -363,10 +376,15 @@ impl Player {
                 if input == Input::Read {
                     self.recorder.rejected(call);
                 } else {
-                    self.played.unknown += 1;
+                    self.unknown();
                 }
             }
         }
+    }
+
+    fn unknown(&mut self) {
+        self.played.unknown += 1;
+        self.windows.unknown.fetch_add(1, Ordering::Relaxed);
     }
 
     fn invent(&mut self, known: Version) -> Input {

@@ -106,8 +106,10 @@ impl<'a> Loop<'a> {
         let points = self.planted.points.unwrap_or(self.backend.kind().points());
         let point = (cycle % 2 == 1 && !points.is_empty()).then(|| *self.random.pick(points));
         let store = self.backend.is_server() && cycle % 3 == 2;
+        // The writes that are repeated first must not end the sidecar, nor one of its own beside them.
+        let first = 2 + 2 * self.ledger.repeatables();
         let chaos = match point {
-            Some(point) => format!("{},{point}@{}", self.planted.chaos, 1 + self.random.below(60)),
+            Some(point) => format!("{},{point}@{}", self.planted.chaos, first + self.random.below(60)),
             None => self.planted.chaos.to_owned(),
         };
         let mut sidecar = self.home.start(&self.plan.clone().chaos(chaos)).await?;

@@ -93,6 +93,11 @@ impl Ledger {
         self.notes().repeatable.insert(repeatable.write.key.clone(), repeatable);
     }
 
+    /// How many writes can be repeated.
+    pub fn repeatables(&self) -> usize {
+        self.notes().repeatable.len()
+    }
+
     /// Repeats what can be, and looks whether it was applied once.
     ///
     /// # Errors
