@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use prost_reflect::{DescriptorPool, EnumDescriptor, MessageDescriptor, ServiceDescriptor};
+use prost_reflect::{DescriptorPool, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, ServiceDescriptor};
 
 use super::Compiled;
 
@@ -63,14 +63,22 @@ fn message_breaks(old: &MessageDescriptor, new: &MessageDescriptor, problems: &m
         if found.number() != field.number() {
             problems.push(format!("field {name} was {} and is {}", field.number(), found.number()));
         }
-        if (found.kind(), found.cardinality()) != (field.kind(), field.cardinality()) {
+        if (kind(&found), found.cardinality()) != (kind(&field), field.cardinality()) {
             problems.push(format!("field {name} changed its type"));
         }
-        let oneof =
-            |field: &prost_reflect::FieldDescriptor| field.containing_oneof().map(|oneof| oneof.name().to_owned());
+        let oneof = |field: &FieldDescriptor| field.containing_oneof().map(|oneof| oneof.name().to_owned());
         if oneof(&found) != oneof(&field) {
             problems.push(format!("field {name} moved into or out of a oneof"));
         }
+    }
+}
+
+/// What a field holds, comparable between two pools: descriptors are equal only within one.
+fn kind(field: &FieldDescriptor) -> String {
+    match field.kind() {
+        Kind::Message(message) => message.full_name().to_owned(),
+        Kind::Enum(descriptor) => descriptor.full_name().to_owned(),
+        plain => format!("{plain:?}"),
     }
 }
 
@@ -118,7 +126,7 @@ mod tests {
         Compiled::of(folder.path()).unwrap().pool
     }
 
-    const BASE: &str = "message M { string a = 1; optional int32 b = 2; oneof k { string c = 3; } }
+    const BASE: &str = "message M { string a = 1; optional int32 b = 2; oneof k { string c = 3; } M d = 4; E e = 5; map<string, M> f = 6; }
         enum E { E_UNSPECIFIED = 0; E_ONE = 1; }
         service S { rpc Do(M) returns (M); }";
 
@@ -134,6 +142,7 @@ mod tests {
         for (from, to, expected) in [
             ("string a = 1;", "", "field pillion.a.v1.M.a was removed"),
             ("string a = 1;", "string a = 7;", "field pillion.a.v1.M.a was 1 and is 7"),
+            ("M d = 4;", "E d = 4;", "field pillion.a.v1.M.d changed its type"),
             ("string a = 1;", "bytes a = 1;", "field pillion.a.v1.M.a changed its type"),
             ("string a = 1;", "repeated string a = 1;", "field pillion.a.v1.M.a changed its type"),
             ("oneof k { string c = 3; }", "string c = 3;", "field pillion.a.v1.M.c moved into or out of a oneof"),
