@@ -1,5 +1,7 @@
 //! The command line of the component suites.
 
+#![allow(clippy::expect_used, reason = "this is how a test fails")]
+
 use std::process::{Command, Output};
 
 fn component(arguments: &[&str], path: Option<&str>) -> Output {
