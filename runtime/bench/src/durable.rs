@@ -18,6 +18,7 @@ pub const WRITERS: usize = 64;
 /// How long one of the ways writes before it is the turn of the next: how fast a disk is changes
 /// within a second where others use it too.
 const TURN: Duration = Duration::from_millis(20);
+const REST: Duration = Duration::from_millis(200);
 
 /// Writes per second, and how they compare: medians of the turns.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -30,11 +31,11 @@ pub struct Durable {
     pub many: f64,
     /// `one` by `bare`, of turns that followed each other.
     pub one_by_bare: f64,
-    /// `many` by `bare`, likewise.
+    /// `many` by `bare`.
     pub many_by_bare: f64,
 }
 
-/// Measures the three ways, in turns, for three windows; `folder` is empty before.
+/// Measures the three ways, for three windows together; `folder` is empty before.
 pub async fn measure(folder: &Path, window: Duration) -> Result<Durable> {
     let connection = open(folder)?;
     let mut insert = connection.prepare("INSERT INTO entry (key, value) VALUES (?1, ?2)")?;
@@ -42,19 +43,11 @@ pub async fn measure(folder: &Path, window: Duration) -> Result<Durable> {
     let state = p.state();
 
     let (mut bare, mut one, mut many) = (Series::default(), Series::default(), Series::default());
-    let end = now() + window * 3;
-    for turn in 0.. {
-        if now() >= end {
-            break;
-        }
-        let rate = take_turn(turn, async |keys: &mut Keys| {
-            while let Some(key) = keys.next(0) {
-                insert.execute(params![key, value().as_ref()])?;
-            }
-            Ok(())
-        });
-        bare.push(rate.await?);
-        one.push(take_turn(turn, async |keys: &mut Keys| set(&state, keys, 0).await).await?);
+    // First, so that the log has its full length when one write follows the other: to make a file
+    // longer costs more than to write over it, and happens only once in the life of a store.
+    let mut turns = 0..;
+    let end = now() + window;
+    while let Some(turn) = turns.next().filter(|_| now() < end) {
         let rate = take_turn(turn, async |keys: &mut Keys| {
             let writers = (0..WRITERS).map(|writer| {
                 let (mut keys, state) = (keys.clone(), &state);
@@ -65,15 +58,28 @@ pub async fn measure(folder: &Path, window: Duration) -> Result<Durable> {
         });
         many.push(rate.await?);
     }
+    // What was written is moved from the log to the file for a while yet.
+    std::thread::sleep(REST);
+    let end = now() + window * 2;
+    while let Some(turn) = turns.next().filter(|_| now() < end) {
+        let rate = take_turn(turn, async |keys: &mut Keys| {
+            while let Some(key) = keys.next(0) {
+                insert.execute(params![key, value().as_ref()])?;
+            }
+            Ok(())
+        });
+        bare.push(rate.await?);
+        one.push(take_turn(turn, async |keys: &mut Keys| set(&state, keys, 0).await).await?);
+    }
     p.close().await;
     let median = |series: &Series| series.summary().map(|summary| summary.median).context("no turn was taken");
-    let by_bare = |series: &Series| median(&series.with(&bare, |ours, bare| ours / bare));
+    let bare_rate = median(&bare)?;
     Ok(Durable {
-        bare: median(&bare)?,
+        bare: bare_rate,
         one: median(&one)?,
         many: median(&many)?,
-        one_by_bare: by_bare(&one)?,
-        many_by_bare: by_bare(&many)?,
+        one_by_bare: median(&one.with(&bare, |ours, bare| ours / bare))?,
+        many_by_bare: median(&many)? / bare_rate,
     })
 }
 
