@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use futures::future::join_all;
 use pillion_spi::state::{Condition, Version};
 use pillion_spi::{Clock, Outcome, SystemClock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,8 +29,6 @@ const PROMISE: Duration = Duration::from_secs(5);
 const SLACK: Duration = Duration::from_secs(2);
 /// The deadline of calls while the store is away.
 const DEADLINE: Duration = Duration::from_millis(400);
-/// Each has a connection of its own, so that every worker is asked.
-const CLIENTS: usize = 8;
 /// How long the store is away: not long enough for the sidecar to give its connections up.
 const SHORT: Duration = Duration::from_millis(1_200);
 /// Long enough for that.
@@ -131,7 +128,7 @@ impl Heal {
         self.bring_back(away).await?;
         bare_probe(self.redis()?.proxy.port()).await?;
         let began = SystemClock.now();
-        let healed = self.healed().await?;
+        let healed = self.sidecar.serves().await?;
         let took = healed.duration_since(began);
         ledger.audit(&self.sidecar.client, Late::Possible).await.context("the audit")?;
         let mut answers = answers;
@@ -161,24 +158,6 @@ impl Heal {
             // Connections that lost bytes are left as they are: nobody tells the sidecar.
             Away::BlackHole => self.redis()?.proxy.heal().await,
         }
-    }
-
-    /// Waits until every client was served, and says when that was.
-    async fn healed(&self) -> Result<std::time::Instant> {
-        let deadline = SystemClock.now() + 2 * PATIENCE;
-        let clients = (0..CLIENTS).map(|number| async move {
-            let client = Client::new(&self.sidecar.endpoint).timeout(DEADLINE);
-            let (key, value) = (format!("heal/client/{number}"), Bytes::from_static(b"1"));
-            while let Err(failure) = client.set(&key, &value, &Condition::None).await {
-                if SystemClock.now() >= deadline {
-                    return Err(failure).context("the store is back and the sidecar is not");
-                }
-                SystemClock.sleep(Duration::from_millis(10)).await;
-            }
-            Ok(SystemClock.now())
-        });
-        let served = join_all(clients).await.into_iter().collect::<Result<Vec<_>>>()?;
-        served.into_iter().max().context("nobody asked")
     }
 }
 

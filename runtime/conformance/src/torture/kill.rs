@@ -14,7 +14,6 @@ use super::report::Verdict;
 use super::sidecar::{Home, Plan, Sidecar};
 use crate::audit::Late;
 use crate::seed::Seeded;
-use crate::server::PATIENCE;
 
 /// How long a failure point may take to be reached before the sidecar is killed from outside.
 const REACH: Duration = Duration::from_secs(5);
@@ -156,7 +155,7 @@ impl<'a> Loop<'a> {
         self.tally.stores += 1;
         SystemClock.sleep(Duration::from_millis(self.random.number() % 100)).await;
         self.backend.launch().await?;
-        self.recovered(sidecar).await?;
+        sidecar.serves().await?;
         load.stop().await?;
         self.look(sidecar).await
     }
@@ -172,18 +171,6 @@ impl<'a> Loop<'a> {
         self.ledger.repeat(&sidecar.client).await.context("repeating")?;
         self.ledger.audit(&sidecar.client, Late::Never).await.context("the audit")?;
         check_bank(&sidecar.client, &bank(), &self.ledger).await.context("the bank")
-    }
-
-    /// Waits until the sidecar has its store back.
-    async fn recovered(&self, sidecar: &Sidecar) -> Result<()> {
-        let deadline = SystemClock.now() + PATIENCE;
-        while let Err(failure) = sidecar.client.get("probe").await {
-            if SystemClock.now() >= deadline {
-                return Err(failure).context("the store came back and the sidecar did not");
-            }
-            SystemClock.sleep(Duration::from_millis(5)).await;
-        }
-        Ok(())
     }
 }
 

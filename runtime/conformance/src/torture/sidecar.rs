@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use futures::future::join_all;
+use pillion_spi::state::Condition;
 use pillion_spi::{Clock, SystemClock};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -12,6 +15,11 @@ use tempfile::TempDir;
 
 use super::client::Client;
 use crate::server::{PATIENCE, Process, temporary_folder};
+
+/// Each has a connection of its own, and the workers take turns: so all of them are asked.
+const CLIENTS: usize = 8;
+/// The deadline of each of their calls.
+const DEADLINE: Duration = Duration::from_millis(400);
 
 /// What a sidecar is started with.
 #[derive(Clone, Debug)]
@@ -137,6 +145,27 @@ impl Sidecar {
     /// What it has printed.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until every worker of it is served by the store, and says when that was.
+    ///
+    /// # Errors
+    /// That one is not for a long time.
+    pub async fn serves(&self) -> Result<Instant> {
+        let deadline = SystemClock.now() + 2 * PATIENCE;
+        let clients = (0..CLIENTS).map(|number| async move {
+            let client = Client::new(&self.endpoint).timeout(DEADLINE);
+            let (key, value) = (format!("serves/{number}"), Bytes::from_static(b"1"));
+            while let Err(failure) = client.set(&key, &value, &Condition::None).await {
+                if SystemClock.now() >= deadline {
+                    return Err(failure).context("the store is there and the sidecar has not found it");
+                }
+                SystemClock.sleep(Duration::from_millis(10)).await;
+            }
+            Ok(SystemClock.now())
+        });
+        let served = join_all(clients).await.into_iter().collect::<Result<Vec<_>>>()?;
+        served.into_iter().max().context("nobody asked")
     }
 
     /// Freezes it for `time`.
