@@ -43,8 +43,9 @@ pub async fn measure(folder: &Path, window: Duration) -> Result<Durable> {
     let state = p.state();
 
     let (mut bare, mut one, mut many) = (Series::default(), Series::default(), Series::default());
-    // First, so that the log has its full length when one write follows the other: to make a file
-    // longer costs more than to write over it, and happens only once in the life of a store.
+    // First, so that the log has its full length when one write follows the other. To make a file
+    // longer costs more than to write over it, the more so the busier the disk is, and happens only
+    // once in the life of a store.
     let mut turns = 0..;
     let end = now() + window;
     while let Some(turn) = turns.next().filter(|_| now() < end) {
@@ -83,13 +84,17 @@ pub async fn measure(folder: &Path, window: Duration) -> Result<Durable> {
     })
 }
 
+/// A connection whose log has its full length.
 fn open(folder: &Path) -> Result<Connection> {
     let connection = Connection::open(folder.join("bare.db"))?;
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     ensure!(mode == "wal", "SQLite uses the journal mode {mode} here");
     connection.execute_batch(
         "PRAGMA synchronous = FULL;
-         CREATE TABLE entry (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+         CREATE TABLE entry (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+         CREATE TABLE filler (data BLOB);
+         INSERT INTO filler VALUES (zeroblob(8000000));
+         PRAGMA wal_checkpoint(RESTART)",
     )?;
     Ok(connection)
 }
