@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::step::{PROFILE, build_all, cargo, run};
+use crate::step::{self, PROFILE, build_all, cargo, run};
 use crate::{codegen, conformance, demo, tidy, tool, torture};
 
 /// Run every check and test; installs what it needs.
@@ -56,14 +56,13 @@ pub fn all(arguments: &Arguments) -> Result<()> {
     if !arguments.quick {
         demo::run(&demo::Arguments::once(), &shipped)?;
     }
-    build_all()?;
+    let programs = build_all()?;
     let everything = ["--workspace", "--all-features"];
     // The component cases share servers, so they run in one process of their own, below.
     let mut tests = with(Command::new(nextest), &["nextest", "run", "--cargo-profile", PROFILE, "--no-fail-fast"])?;
     tests.args(everything).args(["-E", "not (package(pillion-conformance) and binary(component))"]);
     run("unit and integration tests", tests)?;
-    let mut components = cargo(&["test", "--profile", PROFILE, "--test", "component"])?;
-    components.args(everything).args(["--", "--require", "memory,local,redis"]);
+    let components = step::command(programs.join("component"), &["--require", "memory,local,redis"])?;
     run("component suites", components)?;
     let mut examples = cargo(&["test", "--profile", PROFILE, "--doc"])?;
     examples.args(everything);
