@@ -31,6 +31,7 @@ pub mod retry;
 pub mod stream;
 #[cfg(feature = "http")]
 pub mod text;
+mod timestamp;
 
 pub use call::{Access, Call, CallInfo, Caller, Cx, Shape, TraceContext};
 pub use error::{Error, Result};
@@ -41,6 +42,7 @@ pub use r#gen::http_routes::ROUTES;
 pub use r#gen::messages::*;
 pub use intercept::{CallGuard, CallHook, Ending, Hooks};
 pub use stream::Events;
+pub use timestamp::Timestamp;
 
 /// The compiled protos with their comments and options, as a serialised `FileDescriptorSet`.
 pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptor.bin");
@@ -49,5 +51,3 @@ pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptor.bin");
 pub const OPENAPI: &str = include_str!("gen/openapi.json");
 /// `google.protobuf.Duration`.
 pub use pbjson_types::Duration;
-/// `google.protobuf.Timestamp`.
-pub use pbjson_types::Timestamp;

@@ -45,7 +45,7 @@ pub struct ComponentStatus {
     pub state: i32,
     /// Since when it is in this state.
     #[prost(message, optional, tag = "4")]
-    pub since: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub since: ::core::option::Option<crate::Timestamp>,
     /// Why it cannot be used.
     #[prost(string, tag = "5")]
     pub cause: ::prost::alloc::string::String,

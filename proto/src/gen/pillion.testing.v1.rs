@@ -61,7 +61,7 @@ pub struct Kinds {
     #[prost(map = "int32, int64", tag = "27")]
     pub numbers: ::std::collections::HashMap<i32, i64>,
     #[prost(message, optional, tag = "28")]
-    pub at: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub at: ::core::option::Option<crate::Timestamp>,
     #[prost(message, optional, tag = "29")]
     pub lasts: ::core::option::Option<::pbjson_types::Duration>,
     #[prost(oneof = "kinds::Choice", tags = "30, 31, 32, 33")]

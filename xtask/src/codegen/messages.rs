@@ -46,6 +46,7 @@ fn rust_messages(compiled: &Compiled) -> Result<Vec<(String, String)>> {
     tonic_prost_build::configure()
         .bytes(".")
         .extern_path(".google.protobuf", "::pbjson_types")
+        .extern_path(".google.protobuf.Timestamp", "crate::Timestamp")
         .compile_well_known_types(true)
         .build_transport(false)
         .codec_path("crate::grpc::Codec")
