@@ -13,7 +13,7 @@ use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
-pub use codec::Codec;
+pub use codec::{Codec, Malformed, MessageCodec, MessageDecoder, Native};
 
 use crate::common::v1 as common;
 use crate::error::Error;

@@ -1,12 +1,9 @@
 //! What a Layotto client sees of the transport: answers to methods that are not served, to messages
 //! that cannot be read, and to messages that are too large.
 
-use std::marker::PhantomData;
-
-use prost::Message;
+use pillion_proto::grpc::{Malformed, MessageCodec};
+use prost::DecodeError;
 use tonic::Status;
-use tonic::codec::{DecodeBuf, Decoder};
-use tonic_prost::ProstEncoder;
 
 use crate::SERVICE;
 
@@ -21,40 +18,13 @@ pub fn too_large(size: usize, limit: usize) -> Status {
 }
 
 /// tonic's prost codec with Layotto's answer to bytes that are no message.
+pub(crate) type Codec<T, U> = MessageCodec<T, U, Unreadable>;
+
 #[derive(Debug)]
-pub(crate) struct Codec<T, U>(PhantomData<(T, U)>);
+pub(crate) enum Unreadable {}
 
-impl<T, U> Default for Codec<T, U> {
-    fn default() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<T: Message + Send + 'static, U: Message + Default + Send + 'static> tonic::codec::Codec for Codec<T, U> {
-    type Encode = T;
-    type Decode = U;
-    type Encoder = ProstEncoder<T>;
-    type Decoder = MessageDecoder<U>;
-
-    fn encoder(&mut self) -> Self::Encoder {
-        ProstEncoder::default()
-    }
-
-    fn decoder(&mut self) -> Self::Decoder {
-        MessageDecoder(PhantomData)
-    }
-}
-
-/// Decodes `U`.
-#[derive(Debug)]
-pub(crate) struct MessageDecoder<U>(PhantomData<U>);
-
-impl<U: Message + Default> Decoder for MessageDecoder<U> {
-    type Item = U;
-    type Error = Status;
-
-    fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        let message = U::decode(bytes);
-        message.map(Some).map_err(|error| Status::internal(format!("grpc: error unmarshalling request: {error}")))
+impl Malformed for Unreadable {
+    fn status(cause: DecodeError) -> Status {
+        Status::internal(format!("grpc: error unmarshalling request: {cause}"))
     }
 }
