@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
+use pillion_core::Slot;
 use pillion_core::api::actuator::{About, Actuator};
 use pillion_core::api::state::States;
 use pillion_core::hook::authorize::Authorizer;
 use pillion_core::hook::deadline::DefaultDeadline;
 use pillion_core::hook::metrics::{Measuring, Metrics};
 use pillion_core::hook::trace::Tracing;
-use pillion_core::{KeyPrefix, Slot};
 use pillion_proto::{Apis, CallHook, Error, Hooks, Reason, Result};
 use pillion_spi::network::{Network, SystemNetwork};
 use pillion_spi::{Clock, OpenEnv, Random, Registry, Secret, SystemClock, SystemRandom};
@@ -157,7 +157,7 @@ impl Builder {
         let mut declared = Vec::new();
         for component in &self.config.components {
             let slot = Arc::new(Slot::new(component.name.as_str().into(), &component.kind, self.clock.clone()));
-            states = states.with(slot.clone(), key_prefix(&component.key_prefix));
+            states = states.with(slot.clone(), component.key_prefix.clone());
             declared.push(Declared { slot, kind: component.kind.clone(), settings: component.settings.clone() });
         }
 
@@ -215,15 +215,6 @@ impl CallHook for Identity {
             cx.app_id.clone_from(&self.0);
         }
         Ok(None)
-    }
-}
-
-fn key_prefix(prefix: &config::KeyPrefix) -> KeyPrefix {
-    match prefix {
-        config::KeyPrefix::None => KeyPrefix::None,
-        config::KeyPrefix::AppId => KeyPrefix::AppId,
-        config::KeyPrefix::Name => KeyPrefix::Name,
-        config::KeyPrefix::Literal(text) => KeyPrefix::Literal(text.clone()),
     }
 }
 

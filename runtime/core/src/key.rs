@@ -13,7 +13,13 @@ use pillion_spi::state::Key;
 /// What separates a prefix from the caller's key, and therefore may not be in either.
 const SEPARATOR: &str = "||";
 
-/// What is put in front of the keys of a component.
+/// The longest literal prefix, in bytes.
+const LONGEST_PREFIX: usize = 256;
+
+/// What is put in front of the keys of a component, so that several users of one store do not meet.
+///
+/// As text: `none`, `appid`, `name`, or a prefix of your own: not empty, at most 256 bytes, without
+/// `||` and control characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum KeyPrefix {
     /// Nothing: programs share keys. The default.
@@ -33,7 +39,10 @@ pub struct InvalidPrefix;
 
 impl fmt::Display for InvalidPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a key prefix is not empty, has no control characters and no `{SEPARATOR}`")
+        write!(
+            f,
+            "expected `none`, `appid`, `name`, or a prefix of at most {LONGEST_PREFIX} bytes without `{SEPARATOR}` and control characters"
+        )
     }
 }
 
@@ -47,11 +56,30 @@ impl FromStr for KeyPrefix {
             "none" => Ok(Self::None),
             "appid" => Ok(Self::AppId),
             "name" => Ok(Self::Name),
-            _ if text.is_empty() || text.contains(SEPARATOR) || text.chars().any(char::is_control) => {
+            // Near misses of the strategies would otherwise silently become a prefix.
+            _ if NEAR_MISSES.contains(&text.to_lowercase().as_str()) => Err(InvalidPrefix),
+            _ if text.is_empty()
+                || text.len() > LONGEST_PREFIX
+                || text.contains(SEPARATOR)
+                || text.chars().any(char::is_control) =>
+            {
                 Err(InvalidPrefix)
             }
             _ => Ok(Self::Literal(text.to_owned())),
         }
+    }
+}
+
+const NEAR_MISSES: [&str; 6] = ["none", "appid", "app_id", "app-id", "name", "namespace"];
+
+impl fmt::Display for KeyPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::AppId => "appid",
+            Self::Name => "name",
+            Self::Literal(text) => text,
+        })
     }
 }
 
@@ -194,7 +222,8 @@ mod tests {
 
     #[test]
     fn a_prefix_that_would_make_keys_ambiguous_is_refused() {
-        for text in ["", "a||b", "a\nb"] {
+        let long = "x".repeat(LONGEST_PREFIX + 1);
+        for text in ["", "a||b", "a\nb", "AppId", "app_id", "namespace", &long] {
             assert_eq!(text.parse::<KeyPrefix>(), Err(InvalidPrefix), "{text:?}");
         }
         let hostile = KeySpace::new(&KeyPrefix::AppId, "orders", Some("a||b"), 1024);

@@ -1,4 +1,7 @@
 //! Lengths of time as people write them in a configuration.
+//!
+//! On the wire they are another thing: there proto3 JSON decides the form, fractions and signs
+//! included (`pillion_proto::text`).
 
 use std::borrow::Cow;
 use std::fmt;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use pillion_core::KeyPrefix;
 use pillion_proto::Reason;
 use pillion_spi::Registry;
 use pillion_spi::registry::{Settings, StateType};
@@ -15,7 +16,7 @@ use super::report::Report;
 use super::source::Source;
 use super::suggest::nearest;
 use super::tree::{self, Entry, Node, Value, shown};
-use super::value::{KeyPrefix, NAME, is_name};
+use super::value::{KeyPrefixText, NAME, is_name};
 
 /// Keys of a component that are not settings of its type.
 pub(super) const COMPONENT_KEYS: [&str; 2] = ["type", "key_prefix"];
@@ -145,7 +146,7 @@ impl<'a> Loader<'a> {
         }
         let key_prefix = match entry.node.entry("key_prefix") {
             None => Some(KeyPrefix::default()),
-            Some(prefix) => prefix.read(report),
+            Some(prefix) => prefix.read(report).map(|KeyPrefixText(prefix)| prefix),
         };
         let kind = self.kind(entry, report)?;
         let settings = settings(kind, entry, report);

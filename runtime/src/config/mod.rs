@@ -42,6 +42,7 @@ pub(crate) use model::is_token;
 pub use model::{
     App, Component, Config, Deadlines, Host, Layotto, Limits, Listen, Log, LogFormat, LogLevel, Security, WebOrigin,
 };
+pub use pillion_core::KeyPrefix;
 pub use schema::{component_schema, schema};
 pub use source::MAX_FILE_BYTES;
-pub use value::{KeyPrefix, TcpListen, UnixListen};
+pub use value::{TcpListen, UnixListen};

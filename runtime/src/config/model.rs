@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use pillion_core::KeyPrefix;
 use pillion_spi::registry::{Settings, StateType};
 use pillion_spi::{ByteSize, HumanDuration, Secret};
 use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::value::{KeyPrefix, NAME, NAME_PATTERN, TcpListen, UnixListen, count, is_name, parse_text, within};
+use super::value::{NAME, NAME_PATTERN, TcpListen, UnixListen, count, is_name, parse_text, within};
 
 /// What a runtime is to do: everything that a configuration file can say, checked.
 ///

@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 use super::model::File;
-use super::value::{KeyPrefix, NAME_PATTERN};
+use super::value::{KeyPrefixText, NAME_PATTERN};
 
 /// The name of the definition that stands for text with a variable in it.
 const VARIABLE: &str = "Variable";
@@ -80,7 +80,7 @@ fn component(kind: &StateType) -> Value {
     let mut schema = kind.schema().clone();
     AsLoaded.transform(&mut schema);
     let mut schema = schema.to_value();
-    let mut prefix = generate::<KeyPrefix>();
+    let mut prefix = generate::<KeyPrefixText>();
     if let Some(prefix) = prefix.as_object_mut() {
         prefix.retain(|key, _| !["$schema", "title", "$defs"].contains(&key.as_str()));
         prefix.insert("default".to_owned(), "none".into());

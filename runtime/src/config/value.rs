@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use pillion_core::KeyPrefix;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
 use serde::{Serialize, Serializer};
@@ -31,24 +32,9 @@ pub enum UnixListen {
     At(PathBuf),
 }
 
-/// What stands before the keys of a component in its store, so that several users of one store do
-/// not meet: `none`, `appid`, `name`, or a text of your own. The prefix and the key are joined
-/// by `||`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum KeyPrefix {
-    /// Nothing: keys are stored as they are.
-    #[default]
-    None,
-    /// The id of the calling app.
-    AppId,
-    /// The name of the component.
-    Name,
-    /// This text; never empty, at most 256 bytes, without `||`.
-    Literal(String),
-}
-
-/// The longest literal prefix, in bytes.
-const MAX_PREFIX: usize = 256;
+/// [`KeyPrefix`] as it stands in the file.
+#[derive(Debug)]
+pub(super) struct KeyPrefixText(pub(super) KeyPrefix);
 
 /// Implements a type that is written as one text.
 macro_rules! text_value {
@@ -120,33 +106,16 @@ text_value!(
 );
 
 text_value!(
-    KeyPrefix,
+    KeyPrefixText,
     "KeyPrefix",
     "`none`, `appid`, `name`, or a prefix of at most 256 bytes without `||` and control characters",
-    |text| match text {
-        "none" => Some(Self::None),
-        "appid" => Some(Self::AppId),
-        "name" => Some(Self::Name),
-        // Near misses of the strategies would otherwise silently become a prefix.
-        _ if ["none", "appid", "app_id", "app-id", "name", "namespace"].contains(&text.to_lowercase().as_str()) => None,
-        _ if text.is_empty()
-            || text.len() > MAX_PREFIX
-            || text.contains("||")
-            || text.chars().any(char::is_control) =>
-            None,
-        _ => Some(Self::Literal(text.to_owned())),
-    },
-    |value| match value {
-        KeyPrefix::None => "none".into(),
-        KeyPrefix::AppId => "appid".into(),
-        KeyPrefix::Name => "name".into(),
-        KeyPrefix::Literal(text) => text.into(),
-    },
+    |text| text.parse().ok().map(Self),
+    |value| value.0.to_string().into(),
     json_schema!({
         "type": "string",
         "description": "`none`, `appid`, `name`, or a prefix of your own without `||`.",
         "minLength": 1,
-        "maxLength": MAX_PREFIX,
+        "maxLength": 256,
         "not": { "pattern": "\\|\\|" },
     })
 );
