@@ -168,8 +168,11 @@ fn refused(error: BindError) -> Error {
     };
     let public = Error::new(reason, error.to_string());
     match &error {
-        BindError::Busy { address, free } => {
-            let public = public.with("address", address);
+        BindError::Busy { address, owner, free } => {
+            let mut public = public.with("address", address);
+            if let Some(owner) = owner {
+                public = public.with("owner", owner);
+            }
             match free {
                 Some(free) => public.with("free", free),
                 None => public,

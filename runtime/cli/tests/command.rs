@@ -117,12 +117,13 @@ fn a_command_beside_the_runtime_gets_its_endpoint_and_decides_the_exit_code() {
 }
 
 #[test]
-fn a_busy_port_is_named_with_a_free_one() {
+fn a_busy_port_is_named_with_its_owner_and_a_free_one() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let ended = run(pillion().args(["dev", "--port", &port]));
     assert_eq!(ended.code, Some(69), "{ended:?}");
-    for text in [port.as_str(), "config.address_in_use", "is free", "--port"] {
+    let owner = format!("(process {})", std::process::id());
+    for text in [port.as_str(), "config.address_in_use", &owner, "is free", "--port"] {
         assert!(ended.err.contains(text), "{text}: {ended:?}");
     }
 }

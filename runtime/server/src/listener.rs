@@ -15,10 +15,16 @@ const BACKLOG: i32 = 1024;
 #[non_exhaustive]
 pub enum BindError {
     /// Somebody listens there already.
-    #[error("{address} is in use by another process{}", free.map(|free| format!("; {free} is free")).unwrap_or_default())]
+    #[error(
+        "{address} is in use by {}{}",
+        owner.as_deref().unwrap_or("another process"),
+        free.map(|free| format!("; {free} is free")).unwrap_or_default()
+    )]
     Busy {
         /// The address that was asked for.
         address: Address,
+        /// Who listens there, by name and process id, where the system lets this user know.
+        owner: Option<String>,
         /// One on the same interface that was free a moment ago.
         free: Option<SocketAddr>,
     },
@@ -92,10 +98,24 @@ pub(crate) fn tcp(address: SocketAddr) -> Result<std::net::TcpListener, BindErro
         io::ErrorKind::AddrInUse => {
             let any = SocketAddr::new(address.ip(), 0);
             let free = std::net::TcpListener::bind(any).and_then(|listener| listener.local_addr()).ok();
-            BindError::Busy { address: Address::Tcp(address), free }
+            BindError::Busy { address: Address::Tcp(address), owner: owner(address), free }
         }
         _ => BindError::Refused { address: Address::Tcp(address), source },
     })
+}
+
+/// Who listens on a TCP address, or on one that overlaps with it.
+fn owner(address: SocketAddr) -> Option<String> {
+    let overlaps = |other: SocketAddr| {
+        let same = other.ip() == address.ip() || other.ip().is_unspecified() || address.ip().is_unspecified();
+        same && other.port() == address.port()
+    };
+    let found = listeners::get_all().ok()?.into_iter().find(|listener| {
+        listener.protocol == listeners::Protocol::TCP
+            && listener.state == listeners::SocketState::Listen
+            && overlaps(listener.socket)
+    })?;
+    Some(format!("{} (process {})", found.process.name, found.process.pid))
 }
 
 /// The file of a Unix socket, removed when this is dropped.
@@ -135,13 +155,13 @@ mod unix {
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 // Whatever the answer, somebody gave it.
-                _ => return Err(BindError::Busy { address: address(), free: None }),
+                _ => return Err(BindError::Busy { address: address(), owner: None, free: None }),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(refused(error)),
         }
         listen(path).map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => BindError::Busy { address: address(), free: None },
+            io::ErrorKind::AddrInUse => BindError::Busy { address: address(), owner: None, free: None },
             _ => refused(source),
         })
     }

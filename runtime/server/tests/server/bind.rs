@@ -23,15 +23,16 @@ fn only_unix(path: &std::path::Path) -> Options {
 }
 
 #[tokio::test]
-async fn a_busy_port_is_named_with_a_free_one() {
+async fn a_busy_port_is_named_with_its_owner_and_a_free_one() {
     let running = start().await;
     let mut second = options(&running.seen, None);
     second.tcp = Some(running.address);
     let error = Server::bind(second).await.unwrap_err();
     let text = error.to_string();
-    let BindError::Busy { address, free: Some(free) } = error else { panic!("{error:?}") };
+    let BindError::Busy { address, owner: Some(owner), free: Some(free) } = error else { panic!("{error:?}") };
     assert_eq!(address, Address::Tcp(running.address));
-    assert_eq!(text, format!("{} is in use by another process; {free} is free", running.address));
+    assert!(owner.ends_with(&format!("(process {})", std::process::id())), "{owner}");
+    assert_eq!(text, format!("{} is in use by {owner}; {free} is free", running.address));
     start_with(None, |options| options.tcp = Some(free)).await;
 }
 
