@@ -2,23 +2,25 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
+use pillion_proto::Access;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 
 use crate::drain::{Entered, draining};
+use crate::guard::guarded;
 
 /// The body of an answer.
 pub(crate) enum Body {
     /// Of a gRPC call with one answer, or of a refusal.
     Message(tonic::body::Body),
     /// Of a gRPC call with many; cut when the grace of a drain is over.
-    Messages { body: tonic::body::Body, cut: Cut, _call: Option<Entered> },
+    Messages { body: tonic::body::Body, access: Access, cut: Cut, _call: Option<Entered> },
     /// All there is, or nothing.
     Whole(Option<Bytes>),
     /// Pieces that come with time.
@@ -41,16 +43,20 @@ impl http_body::Body for Body {
             Self::Message(body) => Pin::new(body).poll_frame(cx),
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Pieces { pieces, .. } => pieces.as_mut().poll_next(cx).map(|piece| piece.map(Frame::data).map(Ok)),
-            Self::Messages { body, cut, .. } => match Pin::new(body).poll_frame(cx) {
-                Poll::Ready(frame) => Poll::Ready(frame),
-                Poll::Pending => {
-                    std::task::ready!(cut.poll(cx));
-                    let mut trailers = HeaderMap::new();
-                    let added = Status::from(draining(pillion_proto::Access::Read)).add_header(&mut trailers);
-                    *this = Self::default();
-                    Poll::Ready(Some(added.map(|()| Frame::trailers(trailers))))
-                }
-            },
+            Self::Messages { body, access, cut, .. } => {
+                let error = match guarded(*access, || Pin::new(body).poll_frame(cx)) {
+                    Ok(Poll::Ready(frame)) => return Poll::Ready(frame),
+                    Ok(Poll::Pending) => {
+                        ready!(cut.poll(cx));
+                        draining(Access::Read)
+                    }
+                    Err(panicked) => panicked,
+                };
+                *this = Self::default();
+                let mut trailers = HeaderMap::new();
+                let added = Status::from(error).add_header(&mut trailers);
+                Poll::Ready(Some(added.map(|()| Frame::trailers(trailers))))
+            }
         }
     }
 

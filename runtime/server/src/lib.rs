@@ -21,6 +21,7 @@ mod deadline;
 mod drain;
 mod gate;
 mod grpc;
+mod guard;
 mod http;
 mod inbound;
 mod listener;

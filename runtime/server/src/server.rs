@@ -122,7 +122,7 @@ impl Server {
         let gate = Arc::new(Gate::new(server.addresses.tcp, &options.hosts, &options.origins));
         let mut server = server;
         for index in 0..options.workers.max(1) {
-            let stack = Arc::new(Stack::new(options, table.clone(), gate.clone(), server.signals.child())?);
+            let stack = Arc::new(Stack::new(options, table.clone(), gate.clone(), server.signals.child()));
             server.calls.push(stack.calls.clone());
             let protocols = Protocols::new(&options.limits, options.deadlines);
             let (connections, on_start) = (server.connections.clone(), options.on_worker_start.clone());

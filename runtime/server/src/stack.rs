@@ -12,12 +12,12 @@ use hyper::body::Incoming;
 use pillion_proto::{Access, Error, Reason};
 use tonic::Status;
 
-use crate::BindError;
 use crate::answer::{Body, Cut};
 use crate::drain::{Entered, Gauge, Signals, draining};
 use crate::gate::Gate;
 use crate::grpc::table::Table;
 use crate::grpc::{Grpc, Taken};
+use crate::guard::guarded;
 use crate::http::{Http, problem};
 use crate::options::{Limits, Options};
 
@@ -33,20 +33,15 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    pub(crate) fn new(
-        options: &Options,
-        table: Arc<Table>,
-        gate: Arc<Gate>,
-        signals: Signals,
-    ) -> Result<Self, BindError> {
-        Ok(Self {
-            grpc: Grpc::new(options, table, &signals)?,
+    pub(crate) fn new(options: &Options, table: Arc<Table>, gate: Arc<Gate>, signals: Signals) -> Self {
+        Self {
+            grpc: Grpc::new(options, table, &signals),
             http: Arc::new(Http::new(options, &signals)),
             gate,
             limits: options.limits,
             signals,
             calls: Gauge::default(),
-        })
+        }
     }
 
     pub(crate) fn http(&self) -> &Http {
@@ -82,7 +77,7 @@ impl hyper::service::Service<Request<Incoming>> for Caller {
         let admitted = stack.admit(&request, self.tcp);
         // Decided before any router: both kinds use `POST /package.Service/Method`.
         let kind = if is_grpc(&request) {
-            match admitted.and_then(|()| stack.grpc.call(request)) {
+            match admitted.and_then(|()| guarded(Access::Write, || stack.grpc.call(request))?) {
                 Ok(taken) => Kind::Grpc(taken),
                 Err(error) => return Answering::ready(refusal(error)),
             }
@@ -139,20 +134,27 @@ impl Future for Answering {
             State::Pending { kind, cut, call } => (kind, cut, call),
         };
         let response = match kind {
-            Kind::Grpc(Taken { entry, answer }) => match Pin::new(answer).poll(cx) {
-                Poll::Ready(Ok(response)) if entry.streams => {
-                    let (cut, call) = (cut.again(), call.take());
-                    response.map(|body| Body::Messages { body, cut, _call: call })
+            Kind::Grpc(Taken { entry, answer }) => {
+                let access = entry.access().unwrap_or(Access::Write);
+                match guarded(access, || Pin::new(answer).poll(cx)) {
+                    Ok(Poll::Ready(Ok(response))) if entry.streams => {
+                        let (cut, call) = (cut.again(), call.take());
+                        response.map(|body| Body::Messages { body, access, cut, _call: call })
+                    }
+                    Ok(Poll::Ready(Ok(response))) => response.map(Body::Message),
+                    Ok(Poll::Ready(Err(never))) => match never {},
+                    Ok(Poll::Pending) => {
+                        ready!(cut.poll(cx));
+                        refusal(draining(access))
+                    }
+                    Err(panicked) => refusal(panicked),
                 }
-                Poll::Ready(Ok(response)) => response.map(Body::Message),
-                Poll::Ready(Err(never)) => match never {},
-                Poll::Pending => {
-                    ready!(cut.poll(cx));
-                    refusal(draining(entry.access().unwrap_or(Access::Write)))
-                }
-            },
+            }
             Kind::Http(answer) => {
-                let mut response = ready!(answer.as_mut().poll(cx));
+                let mut response = match guarded(Access::Write, || answer.as_mut().poll(cx)) {
+                    Ok(answer) => ready!(answer),
+                    Err(panicked) => problem(&panicked),
+                };
                 if let Body::Pieces { call: place, .. } = response.body_mut() {
                     *place = call.take();
                 }

@@ -64,7 +64,7 @@ pub enum GateKind {
 pub fn surface(options: &Options) -> Result<Vec<Exposed>, BindError> {
     let table = Arc::new(Table::new(&options.doors)?);
     let gate = Arc::new(Gate::new(options.tcp, &options.hosts, &options.origins));
-    let stack = Stack::new(options, table.clone(), gate, Signals::default())?;
+    let stack = Stack::new(options, table.clone(), gate, Signals::default());
     let grpc = table.iter().map(|(path, entry)| {
         let (operation, gate) = match entry.judge {
             Judge::Apis(info) => (info.operation, GateKind::Apis),

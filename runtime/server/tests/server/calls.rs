@@ -109,7 +109,7 @@ async fn connections_are_spread_evenly() {
 
 /// The hooks catch panics; here there are none, so it is the server's turn.
 #[tokio::test]
-async fn a_panic_outside_every_boundary_costs_one_call_over_grpc_and_one_connection_over_http1() {
+async fn a_panic_outside_every_boundary_costs_one_call() {
     let running = start_with(None, |options| {
         options.apis.state = Arc::new(StateMock::default().on_get(|_, request| match request.key.as_str() {
             "panic" => panic!("as asked"),
@@ -118,10 +118,15 @@ async fn a_panic_outside_every_boundary_costs_one_call_over_grpc_and_one_connect
     })
     .await;
     let state = StateClient::new(Arc::new(running.channel().await), 4 << 20);
-    state.get(&Cx::default(), get("panic")).await.unwrap_err();
+    let error = state.get(&Cx::default(), get("panic")).await.unwrap_err();
+    assert!(error.is(Reason::RuntimePanic), "{error:?}");
     state.get(&Cx::default(), get("a")).await.unwrap();
-    assert_eq!(running.raw(b"GET /v1/state/o/panic HTTP/1.1\r\nhost: localhost\r\n\r\n").await, "");
-    assert_eq!(running.get("/livez").await.status, 200);
+
+    running.get("/v1/state/o/panic").await.assert_problem(500, "runtime.panic");
+    let both = b"GET /v1/state/o/panic HTTP/1.1\r\nhost: localhost\r\n\r\n\
+        GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let answers = running.raw(both).await;
+    assert_eq!((answers.matches("HTTP/1.1 500").count(), answers.matches("HTTP/1.1 200").count()), (1, 1), "{answers}");
 }
 
 #[tokio::test]

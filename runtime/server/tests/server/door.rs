@@ -12,7 +12,7 @@ use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Code, Request, Response, Status};
 use tonic_health::pb::HealthCheckRequest;
 
-use crate::limits::grpc;
+use crate::limits::{grpc, grpc_over, http2};
 use crate::support::{options, start_with};
 
 /// `other.v1.Mirror/Show` gives back what it gets; `Hide` is described and not served.
@@ -44,7 +44,9 @@ impl tower::Service<http::Request<tonic::body::Body>> for Mirror {
     }
 
     fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
+        assert!(!request.headers().contains_key("panic-at-once"), "as asked");
         Box::pin(async move {
+            assert!(!request.headers().contains_key("panic"), "as asked");
             let codec = tonic_prost::ProstCodec::<HealthCheckRequest, HealthCheckRequest>::default();
             Ok(Grpc::new(codec).max_decoding_message_size(usize::MAX).unary(Show, request).await)
         })
@@ -96,6 +98,18 @@ async fn a_door_answers_in_its_own_words() {
     let status = grpc(&running, "/other.v1.Mirror/Show", &[], b"\0\0\0\0\x02\xff\xff").await;
     assert_eq!(status.code(), Code::Internal);
     assert!(status.details().is_empty());
+}
+
+#[tokio::test]
+async fn a_panic_in_a_door_ends_only_its_call() {
+    let running = start_with(None, |options| options.doors.push(door())).await;
+    let mut client = http2(&running).await;
+    for header in ["panic", "panic-at-once"] {
+        let status = grpc_over(&mut client, "/other.v1.Mirror/Show", &[(header, "1")], b"\0\0\0\0\0").await;
+        assert_eq!((status.code(), status.message()), (Code::Internal, "the request ended by a panic"), "{header}");
+        let status = grpc_over(&mut client, "/other.v1.Mirror/Show", &[], b"\0\0\0\0\0").await;
+        assert_eq!(status.code(), Code::Ok, "on the same connection");
+    }
 }
 
 #[tokio::test]

@@ -28,10 +28,25 @@ async fn assert_alive(running: &Running) {
     state.get(&Cx::default(), GetRequest { key: "a".into(), ..Default::default() }).await.unwrap();
 }
 
-/// Calls a method over HTTP/2 with these bytes as its body; gives the status and its details.
+/// Calls a method over a connection of its own; see [`grpc_over`].
 pub async fn grpc(running: &Running, path: &str, headers: &[(&str, &str)], body: &[u8]) -> tonic::Status {
-    let (mut client, connection) = h2::client::handshake(running.connect().await).await.unwrap();
+    grpc_over(&mut http2(running).await, path, headers, body).await
+}
+
+/// A connection that speaks HTTP/2.
+pub async fn http2(running: &Running) -> h2::client::SendRequest<Bytes> {
+    let (client, connection) = h2::client::handshake(running.connect().await).await.unwrap();
     tokio::spawn(connection);
+    client
+}
+
+/// Calls a method over HTTP/2 with these bytes as its body; gives the status and its details.
+pub async fn grpc_over(
+    client: &mut h2::client::SendRequest<Bytes>,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> tonic::Status {
     let mut request = Request::post(format!("http://localhost{path}")).header("content-type", "application/grpc");
     for (name, value) in headers {
         request = request.header(*name, *value);
