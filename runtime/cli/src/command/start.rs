@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use pillion_runtime::config::{self, Config, Loader, LogFormat, LogLevel};
 use pillion_runtime::{Mode, Runtime, Sidecar};
 use pillion_spi::{Clock, Registry, SystemClock};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::arguments::{File, Process};
 use crate::banner;
@@ -64,15 +65,14 @@ pub(crate) fn log(config: &Config, verbose: u8, output: &Output) {
     };
     // Libraries below speak only when something is wrong, whatever we do.
     let others = level.min(LevelFilter::WARN);
-    let filter = EnvFilter::builder().with_default_directive(others.into()).parse_lossy(format!(
-        "{others},pillion={level},pillion_core={level},pillion_runtime={level},pillion_server={level},pillion_components={level},pillion_compat_layotto={level}"
-    ));
+    let filter = Targets::new().with_default(others).with_target("pillion", level);
     let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colour);
+    let subscriber = tracing_subscriber::registry().with(filter);
     // A host program that embeds this command may have a subscriber already.
     let _ = match config.log.format {
-        LogFormat::Text => subscriber.compact().try_init(),
-        LogFormat::Json => subscriber.json().try_init(),
+        LogFormat::Text => subscriber.with(lines.compact()).try_init(),
+        LogFormat::Json => subscriber.with(lines.json()).try_init(),
     };
 }
 

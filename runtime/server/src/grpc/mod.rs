@@ -2,6 +2,7 @@
 
 mod body;
 pub(crate) mod own;
+mod reflection;
 pub(crate) mod table;
 
 use std::sync::Arc;
@@ -17,7 +18,6 @@ use tower::Service as _;
 
 use self::body::Messages;
 use self::table::{Entry, Judge, Table, split};
-use crate::BindError;
 use crate::drain::Signals;
 use crate::inbound::Inbound;
 use crate::options::{Deadlines, Limits, Options};
@@ -38,22 +38,22 @@ pub(crate) struct Taken {
 }
 
 impl Grpc {
-    pub(crate) fn new(options: &Options, table: Arc<Table>, signals: &Signals) -> Result<Self, BindError> {
+    pub(crate) fn new(options: &Options, table: Arc<Table>, signals: &Signals) -> Self {
         let mut routes = RoutesBuilder::default();
         // The limit on requests is enforced before tonic sees them, with our own answer.
         let messages = MessageLimits { request: usize::MAX, response: options.limits.answer };
         mount(&options.apis, messages, &mut routes);
-        own::mount(&options.apis, &options.doors, table.services(), signals.drain.clone(), &mut routes)?;
+        own::mount(&options.apis, &options.doors, table.services(), signals.drain.clone(), &mut routes);
         for door in &options.doors {
             (door.mount)(&mut routes);
         }
-        Ok(Self {
+        Self {
             table,
             routes: routes.routes().prepare(),
             hooks: options.hooks.clone(),
             limits: options.limits,
             deadlines: options.deadlines,
-        })
+        }
     }
 
     /// Hands a call to its service.

@@ -3,7 +3,7 @@
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use pillion_proto::actuator::v1::{CheckLiveRequest, CheckReadyRequest};
-use pillion_proto::{Access, Apis, CallInfo, Cx, DESCRIPTORS, METHODS as NATIVE, Shape};
+use pillion_proto::{Access, Apis, CallInfo, Cx, METHODS as NATIVE, Shape};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tonic::service::RoutesBuilder;
@@ -12,8 +12,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
+use super::reflection;
 use super::table::Judge;
-use crate::BindError;
 use crate::deadline;
 use crate::drain::draining;
 use crate::options::Door;
@@ -73,21 +73,9 @@ pub(crate) fn mount(
     services: &[String],
     drain: CancellationToken,
     routes: &mut RoutesBuilder,
-) -> Result<(), BindError> {
+) {
     routes.add_service(HealthServer::new(Prober { apis: apis.clone(), services: services.into(), drain }));
-    let reflection = || {
-        let builder = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
-        doors.iter().fold(builder, |builder, door| builder.register_encoded_file_descriptor_set(door.descriptors))
-    };
-    let unreadable = |cause: tonic_reflection::server::Error| BindError::Door {
-        door: doors.iter().map(|door| door.name).collect::<Vec<_>>().join(", "),
-        cause: cause.to_string(),
-    };
-    routes.add_service(reflection().build_v1().map_err(unreadable)?);
-    routes.add_service(reflection().build_v1alpha().map_err(unreadable)?);
-    Ok(())
+    reflection::mount(doors, routes);
 }
 
 /// `grpc.health.v1`: the empty name and every service stand for readiness, `liveness` for liveness.
