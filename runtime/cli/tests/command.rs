@@ -74,6 +74,22 @@ fn state_is_written_read_listed_and_deleted() {
 }
 
 #[test]
+fn what_may_work_later_has_an_exit_code_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("small.yaml");
+    std::fs::write(&file, "components: {state: {type: state.memory, max_bytes: 8KiB}}").unwrap();
+    let sidecar = Sidecar::dev(&["-f", file.to_str().unwrap()]);
+    let set = |key: &str| {
+        let value = "x".repeat(3000);
+        run(pillion().args(["state", "set", key, &value, "--endpoint", &sidecar.endpoint]))
+    };
+    assert_eq!(set("a").code, Some(0));
+    let full = ["b", "c", "d"].map(set).into_iter().find(|ended| ended.code != Some(0)).unwrap();
+    assert_eq!(full.code, Some(75), "{full:?}");
+    assert!(full.err.contains("max_bytes"), "{full:?}");
+}
+
+#[test]
 fn the_first_line_of_json_has_every_address_and_the_banner_is_short() {
     let mut sidecar = Sidecar::dev(&[]);
     assert!(sidecar.addresses["api"].as_str().unwrap().starts_with("http://127.0.0.1:"));

@@ -16,11 +16,12 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    const fn name(self) -> &'static str {
+    /// What it is, and that it is of no use here.
+    const fn refusal(self) -> &'static str {
         match self {
-            Self::Dapr => "a Dapr resource",
-            Self::Layotto => "a Layotto configuration",
-            Self::Toml => "TOML",
+            Self::Dapr => "a Dapr resource, which is not read yet",
+            Self::Layotto => "a Layotto configuration, which is not read yet",
+            Self::Toml => "TOML, which is not read",
         }
     }
 }
@@ -45,9 +46,6 @@ pub(crate) fn recognize_name(path: &Path) -> Option<Format> {
 }
 
 pub(crate) fn refuse(name: &str, format: Format) -> Diagnostic {
-    let refusal = Diagnostic::new(
-        Reason::ConfigUnsupportedFormat,
-        format!("`{name}` is {}, which is not read yet", format.name()),
-    );
+    let refusal = Diagnostic::new(Reason::ConfigUnsupportedFormat, format!("`{name}` is {}", format.refusal()));
     refusal.help("write the configuration as `pillion.yaml`; `pillion schema` describes it")
 }

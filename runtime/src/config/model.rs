@@ -42,7 +42,8 @@ pub struct Config {
 impl Config {
     /// A path of the configuration, resolved against its folder.
     pub fn resolve(&self, path: &Path) -> PathBuf {
-        self.base_dir.join(path)
+        // Collecting the parts leaves out each `.`, which would only puzzle in messages.
+        self.base_dir.join(path).components().collect()
     }
 
     /// Whether other machines can reach the TCP listener; then a token is required.

@@ -109,7 +109,7 @@ fn toml_is_named_and_refused() {
     let (reason, text) = refusal(&path);
     assert_eq!(reason, Reason::ConfigUnsupportedFormat);
     assert!(
-        text.starts_with("error[config.unsupported_format]: `pillion.toml` is TOML, which is not read yet"),
+        text.starts_with("error[config.unsupported_format]: `pillion.toml` is TOML, which is not read"),
         "{text}"
     );
 }
@@ -129,7 +129,9 @@ fn relative_paths_belong_to_the_folder_of_the_file() {
     fs::write(&path, "app: {id: orders}").unwrap();
     let config = load(&path).unwrap();
     assert_eq!(config.base_dir, folder.path());
-    assert_eq!(config.resolve(Path::new("data")), folder.path().join("data"));
+    for path in ["data", "./data", "././data"] {
+        assert_eq!(config.resolve(Path::new(path)).as_os_str(), folder.path().join("data"));
+    }
     assert_eq!(config.resolve(Path::new("/data")), Path::new("/data"));
 }
 
