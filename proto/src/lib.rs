@@ -11,7 +11,8 @@
 //!
 //! # Features
 //! `grpc-server`, `grpc-client`: adapters between the traits and tonic. `http`: JSON codec and
-//! routes. `mock`: programmable stand-ins. `testing`: the test-only services.
+//! routes. `mock`: programmable stand-ins. `testing`: the test kit of an embedded runtime. `shapes`: a
+//! service for the tests of Pillion itself, which never ships.
 
 pub mod call;
 pub mod codec;
@@ -44,8 +45,14 @@ pub use intercept::{CallGuard, CallHook, Ending, Hooks};
 pub use stream::Events;
 pub use timestamp::Timestamp;
 
-/// The compiled protos with their comments and options, as a serialised `FileDescriptorSet`.
+/// The compiled protos with their comments and options, as a serialised `FileDescriptorSet`: what
+/// sockets of this build serve.
+#[cfg(not(feature = "shapes"))]
 pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptor.bin");
+/// The compiled protos with their comments and options, as a serialised `FileDescriptorSet`: what
+/// sockets of this build serve.
+#[cfg(feature = "shapes")]
+pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptor_served.bin");
 
 /// The HTTP interface as an OpenAPI 3.1 document, in JSON.
 pub const OPENAPI: &str = include_str!("gen/openapi.json");

@@ -171,9 +171,9 @@ impl Builder {
         };
         let (addresses, listening) = watch::channel(Vec::new());
         let actuator = Actuator::new(about, slots, metrics.clone(), self.clock.clone(), listening);
-        #[cfg_attr(not(feature = "testing"), allow(unused_mut))]
+        #[cfg_attr(not(any(feature = "shapes", feature = "testing")), allow(unused_mut))]
         let mut apis = Apis::new(Arc::new(actuator), Arc::new(states));
-        #[cfg_attr(not(feature = "testing"), allow(unused_mut))]
+        #[cfg_attr(not(any(feature = "shapes", feature = "testing")), allow(unused_mut))]
         let mut hooks: Vec<Arc<dyn CallHook>> = vec![
             Arc::new(Identity(self.config.app.id.as_deref().map(Arc::from))),
             Arc::new(Tracing::new(self.clock.clone(), self.random.clone())),
@@ -181,7 +181,7 @@ impl Builder {
             Arc::new(DefaultDeadline(limits.call)),
             Arc::new(Authorizer::new(token)),
         ];
-        #[cfg(feature = "testing")]
+        #[cfg(feature = "shapes")]
         {
             let shapes = Arc::new(pillion_core::api::Shapes::new(self.clock.clone()));
             apis.shapes = Some(shapes.clone());

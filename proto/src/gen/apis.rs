@@ -3,8 +3,10 @@
 use std::sync::Arc;
 pub use super::actuator::*;
 pub use super::state::*;
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 pub use super::shapes::*;
+#[cfg(feature = "testing")]
+pub use super::testing::*;
 /// Every API of a runtime: the core's, a remote runtime's, or mocks.
 ///
 /// Doors, servers and SDKs are handed one of these and see nothing else.
@@ -15,9 +17,14 @@ pub struct Apis {
     pub actuator: Arc<dyn ActuatorApi>,
     /// The building block `state`.
     pub state: Arc<dyn StateApi>,
-    /// Set in tests only.
-    #[cfg(feature = "testing")]
+    /// The building block `shapes`.
+    /// Not every runtime has it.
+    #[cfg(feature = "shapes")]
     pub shapes: Option<Arc<dyn ShapesApi>>,
+    /// The test kit of a runtime in this process that was opened for tests. No sidecar has it.
+    /// Not every runtime has it.
+    #[cfg(feature = "testing")]
+    pub testing: Option<Arc<dyn TestingApi>>,
 }
 impl std::fmt::Debug for Apis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -30,8 +37,10 @@ impl Apis {
         Self {
             actuator,
             state,
-            #[cfg(feature = "testing")]
+            #[cfg(feature = "shapes")]
             shapes: None,
+            #[cfg(feature = "testing")]
+            testing: None,
         }
     }
     /// The same APIs, each wrapped so that `hooks` are told of every call.
@@ -42,7 +51,7 @@ impl Apis {
                 ActuatorHooked::new(self.actuator.clone(), hooks.clone()),
             ),
             state: Arc::new(StateHooked::new(self.state.clone(), hooks.clone())),
-            #[cfg(feature = "testing")]
+            #[cfg(feature = "shapes")]
             shapes: self
                 .shapes
                 .clone()
@@ -50,10 +59,18 @@ impl Apis {
                     Arc::new(ShapesHooked::new(inner, hooks.clone()))
                         as Arc<dyn ShapesApi>
                 }),
+            #[cfg(feature = "testing")]
+            testing: self
+                .testing
+                .clone()
+                .map(|inner| {
+                    Arc::new(TestingHooked::new(inner, hooks.clone()))
+                        as Arc<dyn TestingApi>
+                }),
         }
     }
 }
-/// Every method, in the order of [`CallInfo::index`](crate::CallInfo::index).
+/// Every method that is served, in the order of [`CallInfo::index`](crate::CallInfo::index).
 pub static METHODS: &[crate::codec::Method] = &[
     crate::codec::Method {
         info: &actuator_method::CHECK_LIVE,
@@ -120,41 +137,62 @@ pub static METHODS: &[crate::codec::Method] = &[
         json: state_watch::<crate::codec::Json>,
         binary: state_watch::<crate::codec::Binary>,
     },
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "shapes")]
     crate::codec::Method {
         info: &shapes_method::ECHO,
         json: shapes_echo::<crate::codec::Json>,
         binary: shapes_echo::<crate::codec::Binary>,
     },
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "shapes")]
     crate::codec::Method {
         info: &shapes_method::ACT,
         json: shapes_act::<crate::codec::Json>,
         binary: shapes_act::<crate::codec::Binary>,
     },
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "shapes")]
     crate::codec::Method {
         info: &shapes_method::EXPAND,
         json: shapes_expand::<crate::codec::Json>,
         binary: shapes_expand::<crate::codec::Binary>,
     },
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "shapes")]
     crate::codec::Method {
         info: &shapes_method::COLLECT,
         json: shapes_collect::<crate::codec::Json>,
         binary: shapes_collect::<crate::codec::Binary>,
     },
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "shapes")]
     crate::codec::Method {
         info: &shapes_method::CONVERSE,
         json: shapes_converse::<crate::codec::Json>,
         binary: shapes_converse::<crate::codec::Binary>,
     },
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "shapes")]
     crate::codec::Method {
         info: &shapes_method::COUNT,
         json: shapes_count::<crate::codec::Json>,
         binary: shapes_count::<crate::codec::Binary>,
+    },
+];
+/// The methods that no socket serves: those of objects that only a runtime in this process has.
+pub static LOCAL_METHODS: &[crate::codec::Method] = &[
+    #[cfg(feature = "testing")]
+    crate::codec::Method {
+        info: &testing_method::ADVANCE_CLOCK,
+        json: testing_advance_clock::<crate::codec::Json>,
+        binary: testing_advance_clock::<crate::codec::Binary>,
+    },
+    #[cfg(feature = "testing")]
+    crate::codec::Method {
+        info: &testing_method::FAIL,
+        json: testing_fail::<crate::codec::Json>,
+        binary: testing_fail::<crate::codec::Binary>,
+    },
+    #[cfg(feature = "testing")]
+    crate::codec::Method {
+        info: &testing_method::RESET,
+        json: testing_reset::<crate::codec::Json>,
+        binary: testing_reset::<crate::codec::Binary>,
     },
 ];
 fn actuator_check_live<C: crate::codec::Codec>(
@@ -316,7 +354,7 @@ fn state_watch<C: crate::codec::Codec>(
         )
     })
 }
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 fn shapes_echo<C: crate::codec::Codec>(
     apis: &Apis,
     cx: crate::Cx,
@@ -327,12 +365,12 @@ fn shapes_echo<C: crate::codec::Codec>(
         let api = api
             .ok_or_else(|| crate::Error::new(
                 crate::Reason::RequestUnknownMethod,
-                "this runtime does not serve the testing API",
+                "this runtime does not have the API `shapes`",
             ))?;
         crate::codec::Output::one::<C, _>(&api.echo(&cx, input.one::<C, _>()?).await?)
     })
 }
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 fn shapes_act<C: crate::codec::Codec>(
     apis: &Apis,
     cx: crate::Cx,
@@ -343,12 +381,12 @@ fn shapes_act<C: crate::codec::Codec>(
         let api = api
             .ok_or_else(|| crate::Error::new(
                 crate::Reason::RequestUnknownMethod,
-                "this runtime does not serve the testing API",
+                "this runtime does not have the API `shapes`",
             ))?;
         crate::codec::Output::one::<C, _>(&api.act(&cx, input.one::<C, _>()?).await?)
     })
 }
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 fn shapes_expand<C: crate::codec::Codec>(
     apis: &Apis,
     cx: crate::Cx,
@@ -359,7 +397,7 @@ fn shapes_expand<C: crate::codec::Codec>(
         let api = api
             .ok_or_else(|| crate::Error::new(
                 crate::Reason::RequestUnknownMethod,
-                "this runtime does not serve the testing API",
+                "this runtime does not have the API `shapes`",
             ))?;
         Ok(
             crate::codec::Output::many::<
@@ -369,7 +407,7 @@ fn shapes_expand<C: crate::codec::Codec>(
         )
     })
 }
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 fn shapes_collect<C: crate::codec::Codec>(
     apis: &Apis,
     cx: crate::Cx,
@@ -380,12 +418,12 @@ fn shapes_collect<C: crate::codec::Codec>(
         let api = api
             .ok_or_else(|| crate::Error::new(
                 crate::Reason::RequestUnknownMethod,
-                "this runtime does not serve the testing API",
+                "this runtime does not have the API `shapes`",
             ))?;
         crate::codec::Output::one::<C, _>(&api.collect(&cx, input.many::<C, _>()).await?)
     })
 }
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 fn shapes_converse<C: crate::codec::Codec>(
     apis: &Apis,
     cx: crate::Cx,
@@ -396,7 +434,7 @@ fn shapes_converse<C: crate::codec::Codec>(
         let api = api
             .ok_or_else(|| crate::Error::new(
                 crate::Reason::RequestUnknownMethod,
-                "this runtime does not serve the testing API",
+                "this runtime does not have the API `shapes`",
             ))?;
         Ok(
             crate::codec::Output::many::<
@@ -406,7 +444,7 @@ fn shapes_converse<C: crate::codec::Codec>(
         )
     })
 }
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 fn shapes_count<C: crate::codec::Codec>(
     apis: &Apis,
     cx: crate::Cx,
@@ -417,8 +455,59 @@ fn shapes_count<C: crate::codec::Codec>(
         let api = api
             .ok_or_else(|| crate::Error::new(
                 crate::Reason::RequestUnknownMethod,
-                "this runtime does not serve the testing API",
+                "this runtime does not have the API `shapes`",
             ))?;
         crate::codec::Output::one::<C, _>(&api.count(&cx, input.one::<C, _>()?).await?)
+    })
+}
+#[cfg(feature = "testing")]
+fn testing_advance_clock<C: crate::codec::Codec>(
+    apis: &Apis,
+    cx: crate::Cx,
+    input: crate::codec::Input,
+) -> futures::future::BoxFuture<'static, crate::Result<crate::codec::Output>> {
+    let api = apis.testing.clone();
+    Box::pin(async move {
+        let api = api
+            .ok_or_else(|| crate::Error::new(
+                crate::Reason::RequestUnknownMethod,
+                "this runtime does not have the API `testing`",
+            ))?;
+        crate::codec::Output::one::<
+            C,
+            _,
+        >(&api.advance_clock(&cx, input.one::<C, _>()?).await?)
+    })
+}
+#[cfg(feature = "testing")]
+fn testing_fail<C: crate::codec::Codec>(
+    apis: &Apis,
+    cx: crate::Cx,
+    input: crate::codec::Input,
+) -> futures::future::BoxFuture<'static, crate::Result<crate::codec::Output>> {
+    let api = apis.testing.clone();
+    Box::pin(async move {
+        let api = api
+            .ok_or_else(|| crate::Error::new(
+                crate::Reason::RequestUnknownMethod,
+                "this runtime does not have the API `testing`",
+            ))?;
+        crate::codec::Output::one::<C, _>(&api.fail(&cx, input.one::<C, _>()?).await?)
+    })
+}
+#[cfg(feature = "testing")]
+fn testing_reset<C: crate::codec::Codec>(
+    apis: &Apis,
+    cx: crate::Cx,
+    input: crate::codec::Input,
+) -> futures::future::BoxFuture<'static, crate::Result<crate::codec::Output>> {
+    let api = apis.testing.clone();
+    Box::pin(async move {
+        let api = api
+            .ok_or_else(|| crate::Error::new(
+                crate::Reason::RequestUnknownMethod,
+                "this runtime does not have the API `testing`",
+            ))?;
+        crate::codec::Output::one::<C, _>(&api.reset(&cx, input.one::<C, _>()?).await?)
     })
 }

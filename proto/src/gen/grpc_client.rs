@@ -246,18 +246,18 @@ impl crate::StateApi for StateClient {
     }
 }
 /// [`ShapesApi`](crate::ShapesApi) of a runtime behind gRPC channels.
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 pub struct ShapesClient {
     channels: Arc<dyn Channels>,
     max_message: usize,
 }
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 impl std::fmt::Debug for ShapesClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ShapesClient")
     }
 }
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 impl ShapesClient {
     /// A client that takes answers of at most `max_message` bytes.
     pub fn new(channels: Arc<dyn Channels>, max_message: usize) -> Self {
@@ -275,7 +275,7 @@ impl ShapesClient {
             .max_encoding_message_size(usize::MAX)
     }
 }
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 #[async_trait]
 impl crate::ShapesApi for ShapesClient {
     async fn echo(
@@ -372,7 +372,7 @@ pub fn connect(channels: Arc<dyn Channels>, max_message: usize) -> crate::Apis {
         Arc::new(ActuatorClient::new(channels.clone(), max_message)),
         Arc::new(StateClient::new(channels.clone(), max_message)),
     );
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "shapes")]
     {
         apis.shapes = Some(Arc::new(ShapesClient::new(channels.clone(), max_message)));
     }

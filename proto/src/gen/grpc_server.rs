@@ -155,16 +155,16 @@ impl crate::state::v1::state_service_server::StateService for StateGrpc {
     }
 }
 /// Serves [`ShapesApi`](crate::ShapesApi) as `pillion.testing.v1.ShapesService`.
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 #[derive(Clone)]
 pub struct ShapesGrpc(Arc<dyn crate::ShapesApi>);
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 impl std::fmt::Debug for ShapesGrpc {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ShapesGrpc")
     }
 }
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 impl ShapesGrpc {
     /// The tonic service.
     pub fn service(
@@ -176,7 +176,7 @@ impl ShapesGrpc {
             .max_encoding_message_size(limits.response)
     }
 }
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 #[tonic::async_trait]
 impl crate::testing::v1::shapes_service_server::ShapesService for ShapesGrpc {
     async fn echo(
@@ -244,7 +244,7 @@ pub fn mount(
 ) {
     routes.add_service(ActuatorGrpc::service(apis.actuator.clone(), limits));
     routes.add_service(StateGrpc::service(apis.state.clone(), limits));
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "shapes")]
     if let Some(api) = &apis.shapes {
         routes.add_service(ShapesGrpc::service(api.clone(), limits));
     }

@@ -69,7 +69,7 @@ pub static ROUTES: &[Route] = &[
         body: false,
         call: state_watch_0,
     },
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "shapes")]
     Route {
         verb: "POST",
         path: "/v1/testing/echo/{label}",
@@ -77,7 +77,7 @@ pub static ROUTES: &[Route] = &[
         body: true,
         call: shapes_echo_0,
     },
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "shapes")]
     Route {
         verb: "GET",
         path: "/v1/testing/expand/{count}",
@@ -418,7 +418,7 @@ fn state_watch_0(
         Ok(Reply::stream(answer))
     })
 }
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 #[allow(unused_mut, unused_variables)]
 fn shapes_echo_0(
     apis: &Apis,
@@ -430,7 +430,7 @@ fn shapes_echo_0(
         let api = api
             .ok_or_else(|| crate::Error::new(
                 crate::Reason::RequestUnknownMethod,
-                "this runtime does not serve the testing API",
+                "this runtime does not have the API `shapes`",
             ))?;
         let mut request = crate::testing::v1::EchoRequest::default();
         request.kinds = Some(http.json()?);
@@ -446,7 +446,7 @@ fn shapes_echo_0(
         Ok(reply)
     })
 }
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 #[allow(unused_mut, unused_variables)]
 fn shapes_expand_0(
     apis: &Apis,
@@ -458,7 +458,7 @@ fn shapes_expand_0(
         let api = api
             .ok_or_else(|| crate::Error::new(
                 crate::Reason::RequestUnknownMethod,
-                "this runtime does not serve the testing API",
+                "this runtime does not have the API `shapes`",
             ))?;
         let mut request = crate::testing::v1::ExpandRequest::default();
         let value = http.path_field("count")?;

@@ -33,7 +33,7 @@ pub mod state {
         include!("pillion.state.v1.serde.rs");
     }
 }
-#[cfg(feature = "testing")]
+#[cfg(any(feature = "shapes", feature = "testing"))]
 /// Messages of `pillion.testing.v1`.
 pub mod testing {
     /// Version 1.

@@ -13,5 +13,7 @@ pub mod grpc_server;
 pub mod http_routes;
 pub mod actuator;
 pub mod state;
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 pub mod shapes;
+#[cfg(feature = "testing")]
+pub mod testing;

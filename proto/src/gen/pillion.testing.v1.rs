@@ -985,3 +985,38 @@ pub mod shapes_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AdvanceClockRequest {
+    /// How far; more than nothing, and at most 100 years.
+    #[prost(message, optional, tag = "1")]
+    pub by: ::core::option::Option<::pbjson_types::Duration>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AdvanceClockResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FailRequest {
+    /// The building block: `state`.
+    #[prost(string, tag = "1")]
+    pub block: ::prost::alloc::string::String,
+    /// The name of one component of the block; empty for all.
+    #[prost(string, tag = "2")]
+    pub component: ::prost::alloc::string::String,
+    /// One method of the block: `get`, `set_many`; empty for all.
+    #[prost(string, tag = "3")]
+    pub operation: ::prost::alloc::string::String,
+    /// How many matching calls are let through first.
+    #[prost(uint32, tag = "4")]
+    pub after: u32,
+    /// How many matching calls fail then; 0 for all until `Reset`.
+    #[prost(uint32, tag = "5")]
+    pub times: u32,
+    /// The reason they fail with, such as `state.etag_mismatch`; empty for `component.unavailable`.
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FailResponse {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResetRequest {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResetResponse {}

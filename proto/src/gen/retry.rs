@@ -250,25 +250,25 @@ impl crate::StateApi for StateRetry {
     }
 }
 /// [`ShapesApi`](crate::ShapesApi) that makes failed calls again where that is safe.
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 pub struct ShapesRetry {
     inner: Arc<dyn crate::ShapesApi>,
     policy: Arc<dyn Retry>,
 }
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 impl std::fmt::Debug for ShapesRetry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ShapesRetry")
     }
 }
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 impl ShapesRetry {
     /// Wraps `inner`, a remote client.
     pub fn new(inner: Arc<dyn crate::ShapesApi>, policy: Arc<dyn Retry>) -> Self {
         Self { inner, policy }
     }
 }
-#[cfg(feature = "testing")]
+#[cfg(feature = "shapes")]
 #[async_trait]
 impl crate::ShapesApi for ShapesRetry {
     async fn echo(
@@ -359,7 +359,7 @@ impl crate::Apis {
             Arc::new(ActuatorRetry::new(self.actuator.clone(), policy.clone())),
             Arc::new(StateRetry::new(self.state.clone(), policy.clone())),
         );
-        #[cfg(feature = "testing")]
+        #[cfg(feature = "shapes")]
         {
             apis.shapes = self
                 .shapes

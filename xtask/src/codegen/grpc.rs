@@ -17,7 +17,7 @@ pub fn emit(contract: &Contract, _: &Compiled) -> Result<Files> {
     let mut client = String::from(
         "use std::sync::Arc;\nuse async_trait::async_trait;\nuse crate::grpc::client::{Channels, request as outgoing};\n",
     );
-    for service in &contract.services {
+    for service in contract.served() {
         server_adapter(contract, service, &mut server)?;
         client_adapter(contract, service, &mut client)?;
     }
@@ -92,9 +92,9 @@ fn mount(contract: &Contract, code: &mut String) -> Result<()> {
         "/// Adds every API to a router.
         pub fn mount(apis: &crate::Apis, limits: MessageLimits, routes: &mut tonic::service::RoutesBuilder) {{"
     )?;
-    for service in &contract.services {
+    for service in contract.served() {
         let (block, stem) = (&service.block, service.stem());
-        if service.testing {
+        if service.feature.is_some() {
             writeln!(
                 code,
                 "{}if let Some(api) = &apis.{block} {{ routes.add_service({stem}Grpc::service(api.clone(), limits)); }}",
@@ -173,11 +173,11 @@ fn connect(contract: &Contract, code: &mut String) -> Result<()> {
             #[allow(unused_mut)]
             let mut apis = crate::Apis::new("
     )?;
-    for service in contract.services.iter().filter(|service| !service.testing) {
+    for service in contract.served().filter(|service| service.feature.is_none()) {
         writeln!(code, "Arc::new({}Client::new(channels.clone(), max_message)),", service.stem())?;
     }
     writeln!(code, ");")?;
-    for service in contract.services.iter().filter(|service| service.testing) {
+    for service in contract.served().filter(|service| service.feature.is_some()) {
         writeln!(
             code,
             "{}{{ apis.{} = Some(Arc::new({}Client::new(channels.clone(), max_message))); }}",

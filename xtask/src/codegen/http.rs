@@ -13,7 +13,7 @@ use super::{Compiled, Files, format};
 pub fn emit(contract: &Contract, _: &Compiled) -> Result<Files> {
     let mut table = String::new();
     let mut functions = String::new();
-    for service in &contract.services {
+    for service in contract.served() {
         for method in &service.methods {
             for (number, rule) in method.rules.http.iter().enumerate() {
                 let function = format!("{}_{}_{number}", service.block, method.snake());

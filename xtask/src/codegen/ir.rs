@@ -30,8 +30,10 @@ pub struct Service {
     pub name: String,
     /// `state`: the name of handles and modules.
     pub block: String,
-    /// In test builds only.
-    pub testing: bool,
+    /// The cargo feature without which it does not exist; `None` for what every runtime serves.
+    pub feature: Option<String>,
+    /// On no socket: handed out by a runtime in the same process only.
+    pub in_process: bool,
     pub doc: String,
     pub methods: Vec<Method>,
 }
@@ -167,7 +169,8 @@ pub struct Reason {
 #[serde(default, rename_all = "camelCase")]
 pub struct ServiceRules {
     pub block: String,
-    pub testing: bool,
+    pub feature: String,
+    pub in_process: bool,
 }
 
 #[derive(Deserialize, Default, Clone)]
@@ -261,10 +264,13 @@ impl Contract {
         for descriptor in pool.all_enums().filter(|descriptor| ours(descriptor.parent_file())) {
             contract.enums.insert(descriptor.full_name().to_owned(), Enum::read(&descriptor));
         }
-        let mut index = 0;
         for service in pool.services().filter(|service| ours(service.parent_file())) {
-            contract.services.push(Service::read(pool, &service, &mut index)?);
+            contract.services.push(Service::read(pool, &service)?);
         }
+        // Those that some builds lack come last, so that the places of the others never change.
+        contract.services.sort_by_key(|service| (service.in_process, service.feature.is_some()));
+        let methods = contract.services.iter_mut().flat_map(|service| &mut service.methods);
+        methods.enumerate().for_each(|(index, method)| method.index = index);
         contract.read_errors(pool)?;
         Ok(contract)
     }
@@ -308,6 +314,9 @@ impl Contract {
         for service in &self.services {
             if service.block.is_empty() {
                 problems.push(format!("{}: no block", service.name));
+            }
+            if service.in_process && service.feature.is_none() {
+                problems.push(format!("{}: on no socket, and yet in every build", service.name));
             }
             for method in &service.methods {
                 let mut problem = |text: String| problems.push(format!("{}: {text}", method.path));
@@ -370,6 +379,26 @@ impl Contract {
         Ok(fields)
     }
 
+    /// The cargo features that bring the messages of a package, any of them; `None` if they are always
+    /// there.
+    pub fn features(&self, package: &str) -> Option<Vec<&str>> {
+        let services: Vec<_> = self.services.iter().filter(|service| service.package == package).collect();
+        if services.is_empty() {
+            return None;
+        }
+        services.into_iter().map(|service| service.feature.as_deref()).collect()
+    }
+
+    /// The services that sockets serve.
+    pub fn served(&self) -> impl Iterator<Item = &Service> {
+        self.services.iter().filter(|service| !service.in_process)
+    }
+
+    /// The services that users meet, and the pages therefore describe.
+    pub fn documented(&self) -> impl Iterator<Item = &Service> {
+        self.services.iter().filter(|service| service.in_process || service.feature.is_none())
+    }
+
     /// The message of this full name.
     pub fn message(&self, full_name: &str) -> Result<&Message> {
         self.messages.get(full_name).with_context(|| format!("no message {full_name}"))
@@ -377,21 +406,16 @@ impl Contract {
 }
 
 impl Service {
-    fn read(pool: &DescriptorPool, service: &ServiceDescriptor, index: &mut usize) -> Result<Self> {
+    fn read(pool: &DescriptorPool, service: &ServiceDescriptor) -> Result<Self> {
         let rules: ServiceRules = rules(pool, "service", &service.options())?;
         Ok(Self {
             package: service.package_name().to_owned(),
             name: service.name().to_owned(),
             block: rules.block,
-            testing: rules.testing,
+            feature: Some(rules.feature).filter(|feature| !feature.is_empty()),
+            in_process: rules.in_process,
             doc: comment(&service.parent_file(), service.path()),
-            methods: service
-                .methods()
-                .map(|method| {
-                    *index += 1;
-                    Method::read(pool, service, &method, *index - 1)
-                })
-                .collect::<Result<_>>()?,
+            methods: service.methods().map(|method| Method::read(pool, service, &method)).collect::<Result<_>>()?,
         })
     }
 
@@ -402,12 +426,7 @@ impl Service {
 }
 
 impl Method {
-    fn read(
-        pool: &DescriptorPool,
-        service: &ServiceDescriptor,
-        method: &MethodDescriptor,
-        index: usize,
-    ) -> Result<Self> {
+    fn read(pool: &DescriptorPool, service: &ServiceDescriptor, method: &MethodDescriptor) -> Result<Self> {
         Ok(Self {
             name: method.name().to_owned(),
             path: format!("/{}/{}", service.full_name(), method.name()),
@@ -421,7 +440,7 @@ impl Method {
             },
             rules: rules(pool, "method", &method.options())?,
             doc: comment(&method.parent_file(), method.path()),
-            index,
+            index: 0,
         })
     }
 

@@ -4,18 +4,20 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 use prost::Message;
+use prost_reflect::{DynamicMessage, Value};
 
-use super::ir::Contract;
+use super::ir::{Contract, Service};
 use super::{Compiled, Files, MARK, format};
 
-/// Emits `proto/src/gen/{messages.rs, descriptor.bin, <package>.rs, <package>.serde.rs}`.
+/// Emits `proto/src/gen/{messages.rs, descriptor.bin, descriptor_served.bin, <package>.rs,
+/// <package>.serde.rs}`.
 pub fn emit(contract: &Contract, compiled: &Compiled) -> Result<Files> {
     let folder = std::path::Path::new("proto/src/gen");
     let mut files = Files::new();
     let mut tree = String::from(
         "#![allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub, clippy::unwrap_used, clippy::expect_used, rustdoc::all)]\n",
     );
-    let prost = rust_messages(compiled)?;
+    let prost = rust_messages(contract, compiled)?;
     let json = json_forms(compiled)?;
     for (package, source) in prost {
         let Some(path) = package.strip_prefix("pillion.") else { continue };
@@ -23,9 +25,9 @@ pub fn emit(contract: &Contract, compiled: &Compiled) -> Result<Files> {
             continue;
         }
         let (block, version) = path.split_once('.').context("a package without a version")?;
-        let testing = contract.services.iter().any(|service| service.package == package && service.testing);
-        if testing {
-            tree.push_str("#[cfg(feature = \"testing\")]\n");
+        if let Some(features) = contract.features(&package) {
+            let features: Vec<_> = features.iter().map(|feature| format!("feature = {feature:?}")).collect();
+            writeln!(tree, "#[cfg(any({}))]", features.join(", "))?;
         }
         writeln!(
             tree,
@@ -36,13 +38,42 @@ pub fn emit(contract: &Contract, compiled: &Compiled) -> Result<Files> {
         files.insert(folder.join(format!("{package}.serde.rs")), format(&form)?);
     }
     files.insert(folder.join("messages.rs"), format(&tree)?);
-    files.insert(folder.join("descriptor.bin"), compiled.bytes.clone());
+    let always = |service: &Service| service.feature.is_none();
+    files.insert(folder.join("descriptor.bin"), described(contract, compiled, always)?);
+    let served = |service: &Service| !service.in_process;
+    files.insert(folder.join("descriptor_served.bin"), described(contract, compiled, served)?);
     Ok(files)
 }
 
-fn rust_messages(compiled: &Compiled) -> Result<Vec<(String, String)>> {
+/// The descriptors without the files of services that are not `wanted`: what a runtime does not serve
+/// it does not describe.
+fn described(contract: &Contract, compiled: &Compiled, wanted: fn(&Service) -> bool) -> Result<Vec<u8>> {
+    let unwanted: Vec<_> = contract
+        .services
+        .iter()
+        .filter(|service| !wanted(service))
+        .filter_map(|service| compiled.pool.get_service_by_name(&format!("{}.{}", service.package, service.name)))
+        .map(|service| service.parent_file().name().to_owned())
+        .collect();
+    // Reflected, since prost's own types drop the custom options.
+    let set = compiled.pool.get_message_by_name("google.protobuf.FileDescriptorSet").context("no descriptors")?;
+    let mut set = DynamicMessage::decode(set, compiled.bytes.as_slice())?;
+    let files = set.get_field_by_name_mut("file").and_then(Value::as_list_mut).context("descriptors without files")?;
+    files.retain(|file| {
+        let name = file.as_message().and_then(|file| file.get_field_by_name("name"));
+        !name.is_some_and(|name| unwanted.iter().any(|unwanted| name.as_str() == Some(unwanted)))
+    });
+    Ok(set.encode_to_vec())
+}
+
+fn rust_messages(contract: &Contract, compiled: &Compiled) -> Result<Vec<(String, String)>> {
     let output = tempfile::tempdir()?;
-    let descriptors = prost_types::FileDescriptorSet::decode(compiled.bytes.as_slice())?;
+    let mut descriptors = prost_types::FileDescriptorSet::decode(compiled.bytes.as_slice())?;
+    for file in &mut descriptors.file {
+        let package = file.package().to_owned();
+        let served = |name: &str| contract.served().any(|service| service.package == package && service.name == name);
+        file.service.retain(|service| served(service.name()));
+    }
     tonic_prost_build::configure()
         .bytes(".")
         .extern_path(".google.protobuf", "::pbjson_types")

@@ -12,7 +12,7 @@ pub fn emit(contract: &Contract, _: &Compiled) -> Result<Files> {
     let mut paths = Map::new();
     let mut schemas = Map::new();
     schemas.insert("Problem".into(), problem());
-    for service in contract.services.iter().filter(|service| !service.testing) {
+    for service in contract.served().filter(|service| service.feature.is_none()) {
         for method in &service.methods {
             for rule in &method.rules.http {
                 let path = rule.path.replace("{*", "{");

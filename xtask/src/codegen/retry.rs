@@ -15,7 +15,7 @@ const KEY: &str = "idempotency_key";
 pub fn emit(contract: &Contract, _: &Compiled) -> Result<Files> {
     let mut code =
         String::from("use std::sync::Arc;\nuse async_trait::async_trait;\nuse crate::retry::{Retry, repeat};\n");
-    for service in &contract.services {
+    for service in contract.served() {
         wrapper(contract, service, &mut code)?;
     }
     apis(contract, &mut code)?;
@@ -68,7 +68,7 @@ fn keyed(contract: &Contract, method: &Method) -> Result<String> {
 }
 
 fn apis(contract: &Contract, code: &mut String) -> Result<()> {
-    let (testing, native): (Vec<_>, Vec<_>) = contract.services.iter().partition(|service| service.testing);
+    let (some, native): (Vec<_>, Vec<_>) = contract.served().partition(|service| service.feature.is_some());
     writeln!(
         code,
         "impl crate::Apis {{
@@ -82,7 +82,7 @@ fn apis(contract: &Contract, code: &mut String) -> Result<()> {
         writeln!(code, "Arc::new({}Retry::new(self.{}.clone(), policy.clone())),", service.stem(), service.block)?;
     }
     writeln!(code, ");")?;
-    for service in testing {
+    for service in some {
         let (stem, block) = (service.stem(), &service.block);
         writeln!(
             code,

@@ -49,9 +49,9 @@ pub fn doc(text: &str) -> String {
     text.lines().map(|line| format!("#[doc = {:?}]\n", format!(" {line}"))).collect()
 }
 
-/// `#[cfg(feature = "testing")]` for what exists in test builds only.
-pub fn gate(service: &Service) -> &'static str {
-    if service.testing { "#[cfg(feature = \"testing\")]\n" } else { "" }
+/// `#[cfg(feature = "…")]` for what not every build has.
+pub fn gate(service: &Service) -> String {
+    service.feature.iter().map(|feature| format!("#[cfg(feature = {feature:?})]\n")).collect()
 }
 
 /// The parameter and result types of a method.
@@ -258,7 +258,7 @@ fn apis(contract: &Contract) -> Result<String> {
         #[non_exhaustive]
         pub struct Apis {{"
     )?;
-    let (testing, native): (Vec<_>, Vec<_>) = contract.services.iter().partition(|service| service.testing);
+    let (some, native): (Vec<_>, Vec<_>) = contract.services.iter().partition(|service| service.feature.is_some());
     for service in &native {
         writeln!(
             code,
@@ -268,10 +268,11 @@ fn apis(contract: &Contract) -> Result<String> {
             service.stem()
         )?;
     }
-    for service in &testing {
+    for service in &some {
         writeln!(
             code,
-            "/// Set in tests only.\n{}pub {}: Option<Arc<dyn {}Api>>,",
+            "{}/// Not every runtime has it.\n{}pub {}: Option<Arc<dyn {}Api>>,",
+            doc(service_doc(service).lines().next().unwrap_or_default()),
             gate(service),
             service.block,
             service.stem()
@@ -292,7 +293,7 @@ fn apis(contract: &Contract) -> Result<String> {
     for service in &native {
         writeln!(code, "{},", service.block)?;
     }
-    for service in &testing {
+    for service in &some {
         writeln!(code, "{}{}: None,", gate(service), service.block)?;
     }
     writeln!(
@@ -307,7 +308,7 @@ fn apis(contract: &Contract) -> Result<String> {
             service.stem()
         )?;
     }
-    for service in &testing {
+    for service in &some {
         writeln!(
             code,
             "{}{}: self.{}.clone().map(|inner| Arc::new({}Hooked::new(inner, hooks.clone())) as Arc<dyn {}Api>),",
@@ -320,11 +321,30 @@ fn apis(contract: &Contract) -> Result<String> {
     }
     writeln!(code, "}} }}\n}}")?;
 
-    writeln!(
-        code,
-        "/// Every method, in the order of [`CallInfo::index`](crate::CallInfo::index).\npub static METHODS: &[crate::codec::Method] = &["
+    let (local, served): (Vec<_>, Vec<_>) = contract.services.iter().partition(|service| service.in_process);
+    methods(
+        "Every method that is served, in the order of [`CallInfo::index`](crate::CallInfo::index).",
+        "METHODS",
+        &served,
+        &mut code,
+    )?;
+    methods(
+        "The methods that no socket serves: those of objects that only a runtime in this process has.",
+        "LOCAL_METHODS",
+        &local,
+        &mut code,
     )?;
     for service in &contract.services {
+        for method in &service.methods {
+            by_name(service, method, &mut code)?;
+        }
+    }
+    Ok(code)
+}
+
+fn methods(about: &str, name: &str, services: &[&Service], code: &mut String) -> Result<()> {
+    writeln!(code, "/// {about}\npub static {name}: &[crate::codec::Method] = &[")?;
+    for service in services {
         for method in &service.methods {
             let function = format!("{}_{}", service.block, method.snake());
             writeln!(
@@ -337,21 +357,18 @@ fn apis(contract: &Contract) -> Result<String> {
         }
     }
     writeln!(code, "];")?;
-    for service in &contract.services {
-        for method in &service.methods {
-            by_name(service, method, &mut code)?;
-        }
-    }
-    Ok(code)
+    Ok(())
 }
 
 /// The API of a service inside an `async move` block, where `apis` is borrowed outside of it.
 pub fn api(service: &Service) -> (String, String) {
     let take = format!("let api = apis.{}.clone();", service.block);
-    let unwrap = if service.testing {
-        "let api = api.ok_or_else(|| crate::Error::new(crate::Reason::RequestUnknownMethod, \"this runtime does not serve the testing API\"))?;".to_owned()
-    } else {
-        String::new()
+    let unwrap = match service.feature {
+        Some(_) => format!(
+            "let api = api.ok_or_else(|| crate::Error::new(crate::Reason::RequestUnknownMethod, \"this runtime does not have the API `{}`\"))?;",
+            service.block
+        ),
+        None => String::new(),
     };
     (take, unwrap)
 }
