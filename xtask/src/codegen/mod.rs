@@ -5,6 +5,8 @@
 //! A new language is a new emitter in [`emitters`].
 
 mod baseline;
+#[allow(dead_code)] // emitters of languages take from it what they need
+pub mod binding;
 mod compat;
 mod docs;
 mod errors;
@@ -15,6 +17,7 @@ mod messages;
 mod openapi;
 mod retry;
 mod rust;
+mod uniffi;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -86,8 +89,18 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 /// The emitters of the native contract, in no particular order.
-fn emitters() -> [fn(&ir::Contract, &Compiled) -> Result<Files>; 8] {
-    [messages::emit, rust::emit, errors::emit, grpc::emit, retry::emit, http::emit, openapi::emit, docs::emit]
+fn emitters() -> Vec<fn(&ir::Contract, &Compiled) -> Result<Files>> {
+    vec![
+        messages::emit,
+        rust::emit,
+        errors::emit,
+        grpc::emit,
+        retry::emit,
+        http::emit,
+        openapi::emit,
+        docs::emit,
+        uniffi::emit,
+    ]
 }
 
 /// Runs the generator.
