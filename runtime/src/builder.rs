@@ -57,6 +57,9 @@ pub struct Builder {
     pub(crate) clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     network: Arc<dyn Network>,
+    /// The clock that the test kit moves, in a runtime that has the kit.
+    #[cfg(feature = "testing")]
+    testing: Option<Arc<pillion_spi::VirtualClock>>,
 }
 
 impl Builder {
@@ -69,6 +72,8 @@ impl Builder {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             network: Arc::new(SystemNetwork),
+            #[cfg(feature = "testing")]
+            testing: None,
         }
     }
 
@@ -105,6 +110,16 @@ impl Builder {
     /// How components reach their backends. Default: the network of the machine.
     pub fn network(mut self, network: Arc<dyn Network>) -> Self {
         self.network = network;
+        self
+    }
+
+    /// Gives the runtime a clock of its own and the test kit, `apis().testing`, which moves it and makes
+    /// components fail. No socket leads to the kit.
+    #[cfg(feature = "testing")]
+    pub fn testing(mut self) -> Self {
+        let clock = Arc::new(pillion_spi::VirtualClock::default());
+        self.clock = clock.clone();
+        self.testing = Some(clock);
         self
     }
 
@@ -163,7 +178,7 @@ impl Builder {
 
         let slots: Vec<_> = declared.iter().map(|declared| declared.slot.clone()).collect();
         let names: BTreeSet<_> = slots.iter().map(|slot| slot.name().to_owned()).collect();
-        let metrics = Arc::new(Metrics::new(names, self.clock.clone()));
+        let metrics = Arc::new(Metrics::new(names.clone(), self.clock.clone()));
         let about = About {
             mode: self.mode.name().to_owned(),
             app_id: self.config.app.id.clone(),
@@ -186,6 +201,12 @@ impl Builder {
             let shapes = Arc::new(pillion_core::api::Shapes::new(self.clock.clone()));
             apis.shapes = Some(shapes.clone());
             hooks.push(shapes);
+        }
+        #[cfg(feature = "testing")]
+        if let Some(clock) = &self.testing {
+            let faults = Arc::new(pillion_core::hook::fault::Faults::default());
+            apis.testing = Some(Arc::new(pillion_core::api::Testing::new(clock.clone(), faults.clone(), names)));
+            hooks.push(faults);
         }
         let hooks = Hooks::from_iter(hooks);
         Ok(Runtime::new(apis.hooked(&hooks), hooks, declared, env, addresses))

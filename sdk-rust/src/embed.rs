@@ -39,7 +39,7 @@ pub fn embedded() -> Embedded {
         source: Source::Memory,
         app_id: None,
         #[cfg(feature = "testing")]
-        clock: None,
+        testing: false,
     }
 }
 
@@ -50,7 +50,7 @@ pub struct Embedded {
     source: Source,
     app_id: Option<String>,
     #[cfg(feature = "testing")]
-    clock: Option<std::sync::Arc<dyn pillion_runtime::Clock>>,
+    testing: bool,
 }
 
 #[derive(Debug)]
@@ -82,10 +82,11 @@ impl Embedded {
         self
     }
 
-    /// Where the components take the time from, for tests that let time pass.
+    /// With the [test kit](crate::testing): the runtime has a clock of its own, which
+    /// [`Pillion::testing`] moves, and components that fail on demand.
     #[cfg(feature = "testing")]
-    pub fn clock(mut self, clock: std::sync::Arc<dyn pillion_runtime::Clock>) -> Self {
-        self.clock = Some(clock);
+    pub fn testing(mut self) -> Self {
+        self.testing = true;
         self
     }
 
@@ -110,8 +111,8 @@ impl Embedded {
             builder = builder.origin(origin);
         }
         #[cfg(feature = "testing")]
-        if let Some(clock) = self.clock {
-            builder = builder.clock(clock);
+        if self.testing {
+            builder = builder.testing();
         }
         let runtime = builder.start()?;
         let apis = runtime.apis().clone();

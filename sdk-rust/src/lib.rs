@@ -34,7 +34,8 @@
 //! * `embed`: [`embedded()`], with the components in memory and in a folder.
 //! * `client`: [`connect()`].
 //! * `redis`: the component of that name for [`embedded()`].
-//! * `testing`: the test-only services, and a clock that tests can move.
+//! * `testing`: the [test kit](testing) for programs.
+//! * `shapes`: for the tests of Pillion itself.
 
 mod client;
 #[cfg(feature = "client")]
@@ -46,6 +47,8 @@ mod open;
 #[cfg(feature = "client")]
 mod retry;
 pub mod state;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 mod value;
 
@@ -59,12 +62,6 @@ pub use pillion_proto::error::{Category, Outcome};
 pub use pillion_proto::{Apis, Cx, Error, Events, Reason, Result};
 pub use state::State;
 pub use value::{FromValue, IntoValue, Json, Value};
-
-/// For tests of programs: time that can be moved.
-#[cfg(all(feature = "testing", feature = "embed"))]
-pub mod testing {
-    pub use pillion_runtime::{Clock, VirtualClock};
-}
 
 /// The messages and traits of the contract, for calls through [`Pillion::apis`].
 pub use pillion_proto as proto;

@@ -102,8 +102,6 @@ async fn main() -> ExitCode {
 
 struct Driver {
     p: Pillion,
-    #[cfg(feature = "testing")]
-    clock: Option<Arc<pillion::testing::VirtualClock>>,
     streams: Mutex<HashMap<u64, Arc<Stream>>>,
     running: Mutex<HashMap<u64, CancellationToken>>,
     stdout: AsyncMutex<Stdout>,
@@ -123,23 +121,13 @@ impl Driver {
         }
         #[cfg(feature = "testing")]
         {
-            let clock = Arc::new(pillion::testing::VirtualClock::default());
-            let p = builder.clock(clock.clone()).await?;
-            Ok(Self { clock: Some(clock), ..Self::new(p) })
+            builder = builder.testing();
         }
-        #[cfg(not(feature = "testing"))]
         Ok(Self::new(builder.await?))
     }
 
     fn new(p: Pillion) -> Self {
-        Self {
-            p,
-            #[cfg(feature = "testing")]
-            clock: None,
-            streams: Mutex::default(),
-            running: Mutex::default(),
-            stdout: AsyncMutex::new(tokio::io::stdout()),
-        }
+        Self { p, streams: Mutex::default(), running: Mutex::default(), stdout: AsyncMutex::new(tokio::io::stdout()) }
     }
 
     async fn run(self: Arc<Self>) -> std::io::Result<()> {
@@ -210,7 +198,7 @@ impl Driver {
                 }
                 Ok(Answer::Ok(empty()))
             }
-            Command::Advance { advance } => self.advance(Duration::from_millis(advance)),
+            Command::Advance { advance } => self.advance(Duration::from_millis(advance)).await,
         }
     }
 
@@ -228,7 +216,8 @@ impl Driver {
 
     fn method(&self, call: &Call) -> Result<(&'static codec::Method, Cx)> {
         let operation = format!("{}.{}", call.api, call.method);
-        let method = pillion::proto::METHODS.iter().find(|method| method.info.operation == operation);
+        let mut methods = pillion::proto::METHODS.iter().chain(pillion::proto::LOCAL_METHODS);
+        let method = methods.find(|method| method.info.operation == operation);
         let method = method.ok_or_else(|| {
             Error::new(Reason::RequestUnknownMethod, format!("there is no method `{operation}` in the contract"))
         })?;
@@ -290,14 +279,14 @@ impl Driver {
     }
 
     #[cfg(feature = "testing")]
-    fn advance(&self, time: Duration) -> Result<Answer> {
-        let Some(clock) = &self.clock else { return Err(no_clock()) };
-        clock.advance(time);
+    async fn advance(&self, time: Duration) -> Result<Answer> {
+        let kit = self.p.testing().map_err(|_| no_clock())?;
+        kit.advance(time).await?;
         Ok(Answer::Ok(empty()))
     }
 
     #[cfg(not(feature = "testing"))]
-    fn advance(&self, _: Duration) -> Result<Answer> {
+    async fn advance(&self, _: Duration) -> Result<Answer> {
         Err(no_clock())
     }
 }

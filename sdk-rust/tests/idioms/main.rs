@@ -11,5 +11,6 @@ mod handle;
 mod retry;
 mod server;
 mod state;
+mod testing;
 mod value;
 mod watch;

@@ -1,9 +1,7 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, TryStreamExt};
 use pillion::state::{Consistency, DeleteItem, LocalDurability, SetItem};
-use pillion::testing::VirtualClock;
 use pillion::{Json, Pillion};
 
 use crate::server::Server;
@@ -32,8 +30,7 @@ async fn conditions_are_told_apart() {
 
 #[tokio::test]
 async fn entries_expire_by_the_clock_of_the_runtime() {
-    let clock = Arc::new(VirtualClock::default());
-    let p = pillion::embedded().clock(clock.clone()).await.unwrap();
+    let p = pillion::embedded().testing().await.unwrap();
     let state = p.state();
     state.set("a", "1").ttl(Duration::from_secs(60)).await.unwrap();
     state.set("a", "2").keep_ttl().await.unwrap();
@@ -41,7 +38,7 @@ async fn entries_expire_by_the_clock_of_the_runtime() {
     state.set("b", "2").await.unwrap();
     let left = state.get_entry::<String>("a").await.unwrap().unwrap().expires_in.unwrap();
     assert!(left <= Duration::from_secs(60), "{left:?}");
-    clock.advance(Duration::from_secs(61));
+    p.testing().unwrap().advance(Duration::from_secs(61)).await.unwrap();
     assert_eq!(state.get::<String>("a").await.unwrap(), None);
     assert_eq!(state.get::<String>("b").await.unwrap().as_deref(), Some("2"));
     let error = state.set("c", "1").ttl(Duration::MAX).await.unwrap_err();

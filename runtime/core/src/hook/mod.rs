@@ -2,5 +2,7 @@
 
 pub mod authorize;
 pub mod deadline;
+#[cfg(feature = "testing")]
+pub mod fault;
 pub mod metrics;
 pub mod trace;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::StreamExt;
 use http::Request;
 use pillion_proto::actuator::v1::{CheckLiveResponse, CheckReadyResponse};
-use pillion_proto::{Access, ActuatorMock, Error, Reason};
+use pillion_proto::{Access, ActuatorMock, Error, Reason, TestingMock};
 use pillion_server::{At, Door, GateKind, surface};
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
@@ -148,6 +148,27 @@ async fn everything_exposed_but_the_public_list_needs_a_token() {
         };
         assert_eq!(refused, !public, "{name}");
     }
+}
+
+#[tokio::test]
+async fn the_test_kit_is_on_no_socket() {
+    const FAIL: &str = "/pillion.testing.v1.TestingService/Fail";
+    let running = start_with(None, |options| options.apis.testing = Some(Arc::new(TestingMock::default()))).await;
+    let exposed = surface(&options(&Arc::new(Seen::default()), None)).unwrap();
+    assert!(exposed.iter().all(|entry| !entry.at.to_string().contains("TestingService")), "{exposed:?}");
+    running.http(Request::post(FAIL), "{}").await.assert_problem(404, "request.unknown_method");
+
+    let channel = running.channel().await;
+    let mut client = tonic::client::Grpc::new(channel.clone());
+    client.ready().await.unwrap();
+    let codec = tonic_prost::ProstCodec::<HealthCheckRequest, HealthCheckRequest>::default();
+    let answer = client.unary(tonic::Request::new(service("")), FAIL.parse().unwrap(), codec).await;
+    assert_eq!(answer.unwrap_err().code(), Code::Unimplemented);
+
+    let symbol = MessageRequest::FileContainingSymbol("pillion.testing.v1.TestingService".into());
+    let request = ServerReflectionRequest { host: String::new(), message_request: Some(symbol) };
+    let answers = ServerReflectionClient::new(channel).server_reflection_info(tokio_stream::iter([request])).await;
+    assert_eq!(answers.unwrap().into_inner().next().await.unwrap().unwrap_err().code(), Code::NotFound);
 }
 
 #[test]
