@@ -9,6 +9,7 @@ pub mod driver;
 pub mod format;
 pub mod gap;
 pub mod http;
+pub mod language;
 pub mod mode;
 pub mod need;
 pub mod pattern;
@@ -20,7 +21,6 @@ pub mod step;
 pub mod store;
 pub mod template;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -31,6 +31,7 @@ use serde_json::{Map, Value};
 
 use self::format::Scenario;
 use self::gap::Gaps;
+use self::language::Languages;
 use self::mode::Mode;
 use self::report::{Cell, Ending, Line, Report};
 use self::run::{Transcript, play};
@@ -78,7 +79,7 @@ pub struct Options {
     #[arg(long, env = "PILLION_BIN", value_name = "FILE")]
     sidecar: Option<PathBuf>,
     /// The driver of a language, with its first arguments: `python=python3 -m pillion._driver`.
-    /// That of Rust is by default the one beside this program.
+    /// Default: what the table `drivers.yaml` says.
     #[arg(long, value_name = "LANG=COMMAND", value_parser = driver_command)]
     driver: Vec<(String, driver::CommandLine)>,
 }
@@ -167,18 +168,17 @@ impl Options {
     }
 
     fn programs(&self) -> Result<Programs> {
-        let beside = |name: &str| -> Result<PathBuf> {
-            let program = std::env::current_exe().context("finding this program")?;
-            Ok(program.parent().unwrap_or(Path::new("")).join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
-        };
-        let own = beside("pillion-driver")?.to_str().context("the path of the driver is not UTF-8")?.to_owned();
-        let mut drivers = BTreeMap::from([("rust".to_owned(), vec![own])]);
-        drivers.extend(self.driver.iter().cloned());
+        let program = std::env::current_exe().context("finding this program")?;
+        let beside = program.parent().unwrap_or(Path::new(""));
+        let mut languages = Languages::read(beside)?;
+        for (lang, command) in &self.driver {
+            languages.set(lang, command.clone());
+        }
         let sidecar = match &self.sidecar {
             Some(sidecar) => sidecar.clone(),
-            None => beside("pillion")?,
+            None => beside.join(format!("pillion{}", std::env::consts::EXE_SUFFIX)),
         };
-        Ok(Programs { sidecar, drivers })
+        Ok(Programs { sidecar, languages })
     }
 
     fn cells(&self, store: &str) -> Result<Vec<Cell>> {

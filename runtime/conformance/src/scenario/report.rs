@@ -122,7 +122,7 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "{:<24} {:<8} {:<9} {:<7} {:>6} {:>6} {:>4} {:>12}",
+            "{:<24} {:<10} {:<9} {:<7} {:>6} {:>6} {:>4} {:>12}",
             "group", "lang", "mode", "store", "passed", "failed", "gap", "unsupported"
         )?;
         for ((group, cell), counts) in rows {
@@ -143,5 +143,5 @@ impl fmt::Display for Report {
 fn row(f: &mut fmt::Formatter<'_>, group: &str, cell: &Cell, counts: Counts) -> fmt::Result {
     let Cell { lang, mode, store } = cell;
     let Counts { passed, failed, gap, unsupported } = counts;
-    writeln!(f, "{group:<24} {lang:<8} {mode:<9} {store:<7} {passed:>6} {failed:>6} {gap:>4} {unsupported:>12}")
+    writeln!(f, "{group:<24} {lang:<10} {mode:<9} {store:<7} {passed:>6} {failed:>6} {gap:>4} {unsupported:>12}")
 }

@@ -1,6 +1,5 @@
 //! A runtime for scenarios, and the session that reaches it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +10,9 @@ use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use super::driver::{CommandLine, Driver};
+use super::driver::Driver;
 use super::http::Http;
+use super::language::Languages;
 use super::mode::Mode;
 use super::need::Capabilities;
 use super::session::{Request, Session};
@@ -28,8 +28,8 @@ pub const OTHER_STORE: &str = "other";
 pub struct Programs {
     /// The sidecar.
     pub sidecar: PathBuf,
-    /// The drivers, by language.
-    pub drivers: BTreeMap<String, CommandLine>,
+    /// The drivers.
+    pub languages: Languages,
 }
 
 /// A runtime and the session that reaches it.
@@ -98,8 +98,7 @@ impl Stage {
         folder: &Path,
     ) -> Result<(Arc<dyn Session>, Option<Process>)> {
         let driver = |arguments: &[&str]| {
-            let command = programs.drivers.get(lang).with_context(|| format!("there is no driver for `{lang}`"))?;
-            Ok::<_, anyhow::Error>(Arc::new(Driver::start(command, arguments, folder)?))
+            Ok::<_, anyhow::Error>(Arc::new(Driver::start(programs.languages.driver(lang)?, arguments, folder)?))
         };
         let config = folder.join(CONFIG);
         let config = config.to_str().context("the temporary folder is not UTF-8")?;
