@@ -1,0 +1,20 @@
+//! Pillion for Kotlin, Swift and Ruby.
+//!
+//! UniFFI carries the records and objects of this crate across; what programs in those languages call
+//! stands above them, beside this crate's `src`. There is no behaviour here: retries, connections,
+//! deadlines and streams are those of the crate `pillion`. What is here is what the crossing needs: an
+//! executor of our own, cancellation that can be said out loud, and panics that become errors.
+
+pub mod call;
+pub mod error;
+mod executor;
+#[rustfmt::skip]
+pub mod r#gen;
+mod home;
+#[cfg(feature = "shapes")]
+mod json;
+pub mod runtime;
+mod stream;
+pub mod time;
+
+uniffi::setup_scaffolding!("pillion");
