@@ -24,10 +24,11 @@ use super::step::Method;
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// Where the APIs of the contract are.
-const SERVICES: [(&str, &str); 3] = [
+const SERVICES: [(&str, &str); 4] = [
     ("actuator", "pillion.actuator.v1.ActuatorService"),
     ("shapes", "pillion.testing.v1.ShapesService"),
     ("state", "pillion.state.v1.StateService"),
+    ("testing", "pillion.testing.v1.TestingService"),
 ];
 
 /// The methods that take an upload.
