@@ -1,6 +1,7 @@
 //! The rules of the house that no compiler checks.
 
 mod layer;
+mod share;
 mod text;
 
 use anyhow::{Result, bail};
@@ -13,5 +14,8 @@ pub fn run() -> Result<()> {
         bail!("the house is not tidy:\n  {}", problems.join("\n  "));
     }
     println!("tidy: layers, versions, names and texts are in order");
+    for share in share::count()? {
+        println!("  {share}");
+    }
     Ok(())
 }

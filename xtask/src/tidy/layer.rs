@@ -18,6 +18,8 @@ struct Rule {
 }
 
 const VENDORS: &[&str] = &["redis", "rusqlite"];
+/// A binding gives the shape of a language to calls; how they travel is the SDK's.
+const TRANSPORTS: &[&str] = &["tonic", "hyper", "h2", "axum", "redis", "rusqlite"];
 
 const RULES: &[Rule] = &[
     Rule { package: "pillion-proto", ours: &[], never: &["axum", "hyper", "redis", "rusqlite"] },
@@ -52,6 +54,10 @@ const RULES: &[Rule] = &[
         ours: &["pillion", "pillion-proto", "pillion-runtime", "pillion-spi"],
         never: VENDORS,
     },
+    Rule { package: "pillion-python", ours: &["pillion", "pillion-cli"], never: TRANSPORTS },
+    Rule { package: "pillion-node", ours: &["pillion", "pillion-cli"], never: TRANSPORTS },
+    Rule { package: "pillion-ffi", ours: &["pillion"], never: TRANSPORTS },
+    Rule { package: "pillion-ffi-bindgen", ours: &[], never: TRANSPORTS },
     Rule { package: "pillion-conformance", ours: &["pillion-spi", "pillion-components"], never: &["tonic", "axum"] },
     Rule { package: "pillion-bench", ours: &["pillion", "pillion-proto"], never: &[] },
     Rule { package: "xtask", ours: &[], never: &["tokio"] },
@@ -135,6 +141,21 @@ mod tests {
         assert_eq!(breaches(&core(Some("dev")), RULES), Vec::<String>::new());
         let vendor = metadata(serde_json::json!([{"name": "redis", "kind": null, "path": null}]));
         assert_eq!(breaches(&vendor, RULES), ["pillion-server must never mention redis"]);
+    }
+
+    #[test]
+    fn a_binding_that_sees_a_transport_or_the_runtime_is_a_breach() {
+        let mut binding = metadata(serde_json::json!([
+            {"name": "pillion", "kind": null, "path": "x"},
+            {"name": "pillion-runtime", "kind": null, "path": "x"},
+            {"name": "tonic", "kind": null, "path": null},
+        ]));
+        binding.packages[0].name = "pillion-python".to_owned();
+        let found = breaches(&binding, RULES);
+        assert_eq!(
+            found,
+            ["pillion-python must not depend on pillion-runtime", "pillion-python must never mention tonic"]
+        );
     }
 
     #[test]

@@ -47,7 +47,10 @@ fn file(name: &str, text: &str) -> Vec<String> {
         return problems;
     }
     let kind = Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let source = matches!(kind, "rs" | "py" | "ts" | "mjs" | "proto" | "toml" | "yaml" | "md");
+    let source = matches!(
+        kind,
+        "rs" | "py" | "pyi" | "ts" | "js" | "mjs" | "cjs" | "kt" | "swift" | "rb" | "proto" | "toml" | "yaml" | "md"
+    );
     if source {
         for (word, why) in forbidden() {
             for (number, line) in text.lines().enumerate().filter(|(_, line)| line.contains(&word)) {
