@@ -20,12 +20,17 @@ use crate::output::Output;
 
 /// Runs the command with these arguments, the program's name first, and says how it ended.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    ExitCode::from(status(arguments))
+}
+
+/// As [`run`], for callers that end in their own way: the exit code as a number.
+pub fn status(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = error.exit_code();
             let _ = error.print();
-            return ExitCode::from(u8::try_from(code).unwrap_or(exit::USAGE));
+            return u8::try_from(code).unwrap_or(exit::USAGE);
         }
     };
     let output = Output::new(&arguments);
@@ -41,7 +46,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Completions { shell } => command::completions::run(shell, &output),
     };
     match ended {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => ExitCode::from(output.failure(failure)),
+        Ok(code) => code,
+        Err(failure) => output.failure(failure),
     }
 }

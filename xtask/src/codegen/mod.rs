@@ -14,6 +14,7 @@ mod grpc;
 mod http;
 pub mod ir;
 mod messages;
+mod node;
 mod openapi;
 mod retry;
 mod rust;
@@ -99,6 +100,7 @@ fn emitters() -> Vec<fn(&ir::Contract, &Compiled) -> Result<Files>> {
         http::emit,
         openapi::emit,
         docs::emit,
+        node::emit,
         uniffi::emit,
     ]
 }

@@ -1,0 +1,17 @@
+"use strict";
+
+const { Pillion, connect, embedded, open } = require("./pillion.js");
+const { MessageStream } = require("./stream.js");
+const { PillionError } = require("./error.js");
+const { State } = require("./state.js");
+
+module.exports = {
+  ...require("./gen/errors.js"),
+  MessageStream,
+  Pillion,
+  PillionError,
+  State,
+  connect,
+  embedded,
+  open,
+};

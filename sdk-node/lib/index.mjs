@@ -1,0 +1,7 @@
+// The same objects as `require` gives: one implementation, two ways in.
+
+import pillion from "./index.js";
+
+export * from "./gen/errors.js";
+export const { MessageStream, Pillion, PillionError, State, connect, embedded, open } = pillion;
+export default pillion;
