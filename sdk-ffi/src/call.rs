@@ -29,9 +29,8 @@ pub struct FfiCall {
 }
 
 impl FfiCall {
-    /// The context of a call that has one answer, or of a `stream`, which has no deadline unless it was
-    /// given one.
-    pub(crate) fn cx(&self, p: &Pillion, stream: bool) -> Cx {
+    /// `p`, making its calls so.
+    pub(crate) fn handle(&self, p: &Pillion) -> Pillion {
         let mut p = p.clone();
         if let Some(timeout) = self.timeout {
             p = p.with_timeout(timeout.into());
@@ -42,7 +41,13 @@ impl FfiCall {
         if let Some(trace) = &self.trace {
             p = p.with_trace(trace);
         }
-        let mut cx = p.cx();
+        p
+    }
+
+    /// The context of a call that has one answer, or of a `stream`, which has no deadline unless it was
+    /// given one.
+    pub(crate) fn cx(&self, p: &Pillion, stream: bool) -> Cx {
+        let mut cx = self.handle(p).cx();
         if stream && self.timeout.is_none() {
             cx.deadline = None;
         }

@@ -39,15 +39,21 @@ impl Home {
         self.executor
     }
 
-    /// `future` as [`Executor::guard`] has it; refused in a child of a fork.
+    /// Refuses what is asked for in a child of a fork, where none of the parent's threads are.
+    pub(crate) fn alive(&self) -> Result<()> {
+        if self.executor.is_ours() {
+            return Ok(());
+        }
+        let error = Error::new(Reason::RuntimeClosed, "this handle was opened before the process forked");
+        Err(error.advice("open a handle in each process, after the fork"))
+    }
+
+    /// `future` as [`Executor::guard`] has it, where this is [`alive`](Self::alive).
     pub(crate) fn guard<'a, T: Send + 'a>(
         &self,
         future: impl Future<Output = Result<T>> + Send + 'a,
     ) -> Result<Guarded<'a, T>, FfiError> {
-        if !self.executor.is_ours() {
-            let error = Error::new(Reason::RuntimeClosed, "this handle was opened before the process forked");
-            return Err(error.advice("open a handle in each process, after the fork").into());
-        }
+        self.alive()?;
         Ok(self.executor.guard(future))
     }
 

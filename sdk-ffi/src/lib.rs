@@ -9,11 +9,13 @@ pub mod call;
 pub mod error;
 mod executor;
 #[rustfmt::skip]
+#[allow(missing_docs, clippy::all, reason = "generated")]
 pub mod r#gen;
 mod home;
 #[cfg(feature = "shapes")]
 mod json;
 pub mod runtime;
+pub mod state;
 mod stream;
 pub mod time;
 

@@ -383,7 +383,7 @@ pub enum TestingExpandRequestThen {
     /// `THEN_UNSPECIFIED`.
     Unspecified,
     /// End.
-    End,
+    EndValue,
     /// Give one error and end.
     Fail,
     /// Give one error and go on, which no caller may see.
@@ -403,7 +403,7 @@ impl From<i32> for TestingExpandRequestThen {
     fn from(number: i32) -> Self {
         match number {
             0 => Self::Unspecified,
-            1 => Self::End,
+            1 => Self::EndValue,
             2 => Self::Fail,
             3 => Self::FailAndGoOn,
             4 => Self::Panic,
@@ -417,7 +417,7 @@ impl From<TestingExpandRequestThen> for i32 {
     fn from(value: TestingExpandRequestThen) -> Self {
         match value {
             TestingExpandRequestThen::Unspecified => 0,
-            TestingExpandRequestThen::End => 1,
+            TestingExpandRequestThen::EndValue => 1,
             TestingExpandRequestThen::Fail => 2,
             TestingExpandRequestThen::FailAndGoOn => 3,
             TestingExpandRequestThen::Panic => 4,

@@ -211,7 +211,7 @@ module Pillion
 
     NAMES = {
       unspecified: UNSPECIFIED,
-      end: END,
+      end: END_VALUE,
       fail: FAIL,
       fail_and_go_on: FAIL_AND_GO_ON,
       panic: PANIC,

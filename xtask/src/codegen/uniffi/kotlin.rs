@@ -1,4 +1,6 @@
-use anyhow::Result;
 use crate::codegen::Files;
 use crate::codegen::binding::Binding;
-pub fn emit(_: &Binding<'_>) -> Result<Files> { Ok(Files::new()) }
+use anyhow::Result;
+pub fn emit(_: &Binding<'_>) -> Result<Files> {
+    Ok(Files::new())
+}

@@ -16,7 +16,7 @@ use anyhow::Result;
 use heck::ToUpperCamelCase;
 
 use super::binding::{Binding, Call, ERROR};
-use super::ir::{Contract, Enum, Kind, Message, Service};
+use super::ir::{Contract, Enum, EnumValue, Kind, Message, Service};
 use super::{Compiled, Files, MARK};
 
 /// Emits the generated part of `sdk-ffi`.
@@ -32,12 +32,24 @@ pub fn emit(contract: &Contract, _: &Compiled) -> Result<Files> {
 /// The name of a message's record.
 fn record(message: &Message) -> String {
     // `Error` is taken in every one of the languages.
-    if message.full_name == ERROR { "ErrorInfo".to_owned() } else { flat(&message.package, &message.parents, &message.name) }
+    if message.full_name == ERROR {
+        "ErrorInfo".to_owned()
+    } else {
+        flat(&message.package, &message.parents, &message.name)
+    }
 }
 
 /// The name of an enum.
 fn enum_name(found: &Enum) -> String {
     flat(&found.package, &found.parents, &found.name)
+}
+
+/// The variant of an enum's value, `Strong`. Two words cannot be class names in Ruby.
+fn variant(value: &EnumValue) -> String {
+    match value.short.as_str() {
+        "BEGIN" | "END" => value.short.to_upper_camel_case() + "Value",
+        short => short.to_upper_camel_case(),
+    }
 }
 
 /// `StateEntry`: there is one name space for the types of all blocks. Those that blocks share have no prefix.

@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
-use heck::{ToSnakeCase, ToUpperCamelCase};
+use heck::{ToShoutySnakeCase, ToSnakeCase, ToUpperCamelCase};
 
-use super::{Reach, enum_name, is_public, marked, record, record_of};
+use super::{Reach, enum_name, is_public, marked, record, record_of, variant};
 use crate::codegen::Files;
 use crate::codegen::binding::{Api, Binding, Call, Member, Parameter};
 use crate::codegen::ir::{Contract, Field, Kind, Label, Service, Shape};
@@ -86,7 +86,9 @@ fn default(parameter: &Parameter<'_>) -> &'static str {
 fn given(contract: &Contract, parameter: &Parameter<'_>) -> String {
     let name = name(parameter.member.name());
     match &parameter.member {
-        Member::Field(Field { kind: Kind::Enum(found), label, .. }) if matches!(label, Label::Single | Label::Optional) => {
+        Member::Field(Field { kind: Kind::Enum(found), label, .. })
+            if matches!(label, Label::Single | Label::Optional) =>
+        {
             format!("{}.of({name})", enum_name(&contract.enums[found]))
         }
         _ => name,
@@ -102,7 +104,11 @@ fn apis(contract: &Contract, apis: &[&Api<'_>]) -> Result<String> {
     writeln!(code, "  end")?;
     for api in apis {
         let service = api.service;
-        let text = if service.doc.is_empty() { format!("The building block `{}`.", service.block) } else { service.doc.clone() };
+        let text = if service.doc.is_empty() {
+            format!("The building block `{}`.", service.block)
+        } else {
+            service.doc.clone()
+        };
         write!(code, "\n{}  class {}Api < Api\n", comment(2, &text), service.stem())?;
         for call in &api.methods {
             method(contract, service, call, &mut code)?;
@@ -114,7 +120,7 @@ fn apis(contract: &Contract, apis: &[&Api<'_>]) -> Result<String> {
 }
 
 fn method(contract: &Contract, service: &Service, call: &Call<'_>, code: &mut String) -> Result<()> {
-    let snake = name(&call.method.name);
+    let snake = call.method.snake();
     let answer = record(call.answer);
     let mut heads = Vec::new();
     let mut docs = String::new();
@@ -133,8 +139,7 @@ fn method(contract: &Contract, service: &Service, call: &Call<'_>, code: &mut St
         docs.push_str(&comment(4, format!("@param {name} [{shown}] {text}").trim_end()));
     }
     heads.push("**call".into());
-    let example: Vec<_> =
-        call.parameters.iter().filter(|p| p.positional).map(|p| name(p.member.name())).collect();
+    let example: Vec<_> = call.parameters.iter().filter(|p| p.positional).map(|p| name(p.member.name())).collect();
     let fields: Vec<_> =
         call.parameters.iter().map(|p| format!("{}: {}", name(p.member.name()), given(contract, p))).collect();
     let request = format!("{}.new({})", record(call.request), fields.join(", "));
@@ -189,10 +194,15 @@ fn enums(contract: &Contract, apis: &[&Api<'_>]) -> Result<String> {
     let reach = Reach::of(contract, apis.iter().map(|api| api.service))?;
     let mut code = String::from("module Pillion\n");
     for found in &reach.enums {
-        write!(code, "{}  class {}\n    extend OpenEnum\n    include OpenEnum::Value\n\n    NAMES = {{\n", comment(2, &found.doc), enum_name(found))?;
+        write!(
+            code,
+            "{}  class {}\n    extend OpenEnum\n    include OpenEnum::Value\n\n    NAMES = {{\n",
+            comment(2, &found.doc),
+            enum_name(found)
+        )?;
         for value in &found.values {
             let short = value.short.to_snake_case();
-            writeln!(code, "      {short}: {},", value.short)?;
+            writeln!(code, "      {short}: {},", variant(value).to_shouty_snake_case())?;
         }
         writeln!(code, "    }}.freeze\n  end\n")?;
     }
@@ -205,7 +215,7 @@ fn methods(binding: &Binding<'_>) -> Result<String> {
     let mut code = String::from("METHODS = {\n");
     for api in &binding.apis {
         for call in &api.methods {
-            let (block, snake) = (&api.service.block, name(&call.method.name));
+            let (block, snake) = (&api.service.block, call.method.snake());
             let (request, answer) = (record(call.request).to_snake_case(), record(call.answer).to_snake_case());
             let arguments: Vec<_> = call
                 .parameters
@@ -222,11 +232,8 @@ fn methods(binding: &Binding<'_>) -> Result<String> {
                 Shape::ClientStream => "upload",
                 Shape::Duplex => "conversation",
             };
-            let read = if call.method.uploads() {
-                String::new()
-            } else {
-                format!("r = Pillion.{request}_from_json(args); ")
-            };
+            let read =
+                if call.method.uploads() { String::new() } else { format!("r = Pillion.{request}_from_json(args); ") };
             writeln!(
                 code,
                 "  \"{block}.{}\" => Method.new(\n    :{shape},\n    ->(p, args, call) {{ {read}p.apis.{block}.{snake}({}) }},\n    ->(text) {{ Pillion.{request}_from_json(text) }},\n    ->(message) {{ Pillion.{answer}_to_json(message) }}\n  ),",

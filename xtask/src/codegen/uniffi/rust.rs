@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use heck::{ToSnakeCase, ToUpperCamelCase};
 
-use super::{Reach, enum_name, is_recursive, object, record, record_of, stream_object, union_name};
+use super::{Reach, enum_name, is_recursive, object, record, record_of, stream_object, union_name, variant};
 use crate::codegen::binding::{Binding, Call, Member, Oneof, members};
 use crate::codegen::ir::{Contract, Enum, Field, Kind, Label, Message, Service, Shape};
 use crate::codegen::rust::{doc, gate, message_path};
@@ -67,10 +67,14 @@ fn types(contract: &Contract, reach: &Reach<'_>) -> Result<String> {
 
 fn enumeration(contract: &Contract, found: &Enum, code: &mut String) -> Result<()> {
     let (name, gate) = (enum_name(found), condition(contract, &found.package));
-    writeln!(code, "{}{gate}#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]\npub enum {name} {{", doc(&found.doc))?;
+    writeln!(
+        code,
+        "{}{gate}#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]\npub enum {name} {{",
+        doc(&found.doc)
+    )?;
     for value in &found.values {
         let text = if value.doc.is_empty() { format!("`{}`.", value.name) } else { value.doc.clone() };
-        writeln!(code, "{}{},", doc(&text), value.short.to_upper_camel_case())?;
+        writeln!(code, "{}{},", doc(&text), variant(value))?;
     }
     writeln!(
         code,
@@ -80,7 +84,7 @@ fn enumeration(contract: &Contract, found: &Enum, code: &mut String) -> Result<(
         {gate}impl From<i32> for {name} {{ fn from(number: i32) -> Self {{ match number {{"
     )?;
     for value in &found.values {
-        writeln!(code, "{} => Self::{},", value.number, value.short.to_upper_camel_case())?;
+        writeln!(code, "{} => Self::{},", value.number, variant(value))?;
     }
     writeln!(
         code,
@@ -88,7 +92,7 @@ fn enumeration(contract: &Contract, found: &Enum, code: &mut String) -> Result<(
         {gate}impl From<{name}> for i32 {{ fn from(value: {name}) -> Self {{ match value {{"
     )?;
     for value in &found.values {
-        writeln!(code, "{name}::{} => {},", value.short.to_upper_camel_case(), value.number)?;
+        writeln!(code, "{name}::{} => {},", variant(value), value.number)?;
     }
     writeln!(code, "{name}::Other {{ number }} => number }} }} }}")?;
     Ok(())
@@ -380,7 +384,8 @@ fn json(contract: &Contract) -> Result<String> {
         use crate::error::FfiError;
         use crate::json::{read, written};\n",
     );
-    let methods = contract.services.iter().flat_map(|service| service.methods.iter().map(move |method| (service, method)));
+    let methods =
+        contract.services.iter().flat_map(|service| service.methods.iter().map(move |method| (service, method)));
     let (mut inputs, mut outputs) = (std::collections::BTreeMap::new(), std::collections::BTreeMap::new());
     for (_, method) in methods {
         inputs.insert(&method.input, condition(contract, &contract.message(&method.input)?.package));
