@@ -108,10 +108,7 @@ fn toml_is_named_and_refused() {
     fs::write(&path, "[app]\nid = \"orders\"\n").unwrap();
     let (reason, text) = refusal(&path);
     assert_eq!(reason, Reason::ConfigUnsupportedFormat);
-    assert!(
-        text.starts_with("error[config.unsupported_format]: `pillion.toml` is TOML, which is not read"),
-        "{text}"
-    );
+    assert!(text.starts_with("error[config.unsupported_format]: `pillion.toml` is TOML, which is not read"), "{text}");
 }
 
 #[test]
