@@ -16,6 +16,7 @@ pub mod ir;
 mod messages;
 mod node;
 mod openapi;
+mod python;
 mod retry;
 mod rust;
 mod uniffi;
@@ -101,6 +102,7 @@ fn emitters() -> Vec<fn(&ir::Contract, &Compiled) -> Result<Files>> {
         openapi::emit,
         docs::emit,
         node::emit,
+        python::emit,
         uniffi::emit,
     ]
 }

@@ -1,0 +1,44 @@
+//! Cancelling calls from another thread or task.
+
+use pillion::{Error, Reason};
+use pyo3::prelude::*;
+use tokio_util::sync::CancellationToken;
+
+use crate::answer::Work;
+
+#[pyclass(frozen, module = "pillion")]
+#[derive(Default)]
+pub struct CancelToken(CancellationToken);
+
+#[pymethods]
+impl CancelToken {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn cancel(&self) {
+        self.0.cancel();
+    }
+
+    #[getter]
+    fn cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
+
+impl CancelToken {
+    pub fn token(&self) -> CancellationToken {
+        self.0.clone()
+    }
+}
+
+/// The same work, dropped when `token` is cancelled.
+pub fn until(token: Option<CancellationToken>, work: Work) -> Work {
+    let Some(token) = token else { return work };
+    Box::pin(async move {
+        token.run_until_cancelled(work).await.unwrap_or_else(|| {
+            Err(Error::new(Reason::RequestCancelled, "the call was cancelled by its token").outcome_unknown())
+        })
+    })
+}

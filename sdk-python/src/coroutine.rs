@@ -1,0 +1,231 @@
+//! A call as a Python coroutine.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use futures::FutureExt;
+use pillion::{Error, Reason, Result};
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use tokio::task::AbortHandle;
+
+use crate::answer::{Answer, Work, into_python, panicked};
+use crate::call::poll;
+use crate::exit::{detached, lock};
+use crate::process::{Generation, runtime};
+use crate::queue::{Queue, Waiter};
+
+/// After so many calls in a row that needed no waiting, one lets the event loop have its turn, so
+/// that a coroutine that makes nothing but such calls does not starve the others.
+const TURN: u32 = 64;
+static IN_A_ROW: AtomicU32 = AtomicU32::new(0);
+
+/// A call that has to be awaited.
+///
+/// It begins when it is first awaited. What asyncio, trio or another loop sends to it is what they
+/// send to any coroutine; cancelling drops the call where it runs.
+#[pyclass(frozen, module = "pillion")]
+pub struct Coroutine(Mutex<State>);
+
+enum State {
+    New(Work),
+    /// Done, but the loop has its turn first.
+    Turn(Result<Answer>, Option<Py<PyAny>>),
+    Waiting(Waiting),
+    /// Somebody is in one of the other states right now, or it has ended.
+    Ended,
+}
+
+struct Waiting {
+    slot: Arc<Slot>,
+    task: AbortHandle,
+    /// Of loops other than asyncio's: the awaitable that ends when the slot is filled.
+    inner: Option<Py<PyAny>>,
+    generation: Generation,
+}
+
+/// Where the result waits for Python.
+#[derive(Default)]
+struct Slot {
+    result: Mutex<Option<Result<Answer>>>,
+    /// The call was given up: nobody is to be woken.
+    abandoned: AtomicBool,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.slot.abandoned.store(true, Ordering::Release);
+        // After a fork its thread exists in the other process only.
+        if self.generation.is_current() {
+            self.task.abort();
+        }
+    }
+}
+
+impl Coroutine {
+    pub fn new(work: Work) -> Self {
+        Self(Mutex::new(State::New(work)))
+    }
+
+    fn advance(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let state = std::mem::replace(&mut *lock(&self.0), State::Ended);
+        match state {
+            State::New(work) => self.begin(py, work),
+            State::Turn(result, None) => done(py, result),
+            State::Turn(result, Some(inner)) => match step(inner.bind(py))? {
+                Some(yielded) => {
+                    *lock(&self.0) = State::Turn(result, Some(inner));
+                    Ok(yielded)
+                }
+                None => done(py, result),
+            },
+            State::Waiting(waiting) => self.wait(py, waiting),
+            State::Ended => Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine")),
+        }
+    }
+
+    fn begin(&self, py: Python<'_>, mut work: Work) -> PyResult<Py<PyAny>> {
+        match detached(py, || (poll(&mut work), work)) {
+            (Poll::Ready(result), _) => {
+                if IN_A_ROW.fetch_add(1, Ordering::Relaxed) + 1 < TURN {
+                    return done(py, result);
+                }
+                IN_A_ROW.store(0, Ordering::Relaxed);
+                let inner: Option<Py<PyAny>> = bridge(py)?.call_method0(intern!(py, "turn"))?.extract()?;
+                *lock(&self.0) = State::Turn(result, inner);
+                // asyncio takes a bare yield for "go on in the next round".
+                if matches!(&*lock(&self.0), State::Turn(_, None)) { Ok(py.None()) } else { self.advance(py) }
+            }
+            (Poll::Pending, work) => {
+                IN_A_ROW.store(0, Ordering::Relaxed);
+                self.park(py, work)
+            }
+        }
+    }
+
+    /// Leaves the work to our threads and has the loop wait for it.
+    fn park(&self, py: Python<'_>, work: Work) -> PyResult<Py<PyAny>> {
+        let slot = Arc::new(Slot::default());
+        let wait = bridge(py)?.call_method0(intern!(py, "wait"))?;
+        let (queue, future, inner): (Bound<'_, Queue>, Option<Py<PyAny>>, Option<(Py<PyAny>, Py<PyAny>)>) =
+            wait.extract()?;
+        let (waiter, inner) = match (&future, inner) {
+            (Some(future), _) => (Waiter::Future(future.clone_ref(py)), None),
+            (None, Some((inner, wake))) => (Waiter::Callback(wake), Some(inner)),
+            (None, None) => return Err(PyRuntimeError::new_err("there is no event loop to wait in")),
+        };
+        let wakes = queue.get().wakes();
+        let filled = slot.clone();
+        let task = runtime().map_err(|error| crate::error::raise(py, &error))?.spawn(async move {
+            let result = AssertUnwindSafe(work).catch_unwind().await;
+            let result = result.unwrap_or_else(|panic| Err(panicked(&*panic)));
+            *lock(&filled.result) = Some(result);
+            if !filled.abandoned.load(Ordering::Acquire) {
+                wakes.push(waiter);
+            }
+        });
+        let waiting = Waiting { slot, task: task.abort_handle(), inner, generation: Generation::current() };
+        if waiting.inner.is_some() {
+            return self.wait(py, waiting);
+        }
+        *lock(&self.0) = State::Waiting(waiting);
+        let future = future.ok_or_else(|| PyRuntimeError::new_err("there is no event loop to wait in"))?;
+        // What tells asyncio's tasks that they are to wait for the future that was yielded.
+        future.bind(py).setattr(intern!(py, "_asyncio_future_blocking"), true)?;
+        Ok(future)
+    }
+
+    fn wait(&self, py: Python<'_>, waiting: Waiting) -> PyResult<Py<PyAny>> {
+        if let Some(inner) = &waiting.inner
+            && let Some(yielded) = step(inner.bind(py))?
+        {
+            *lock(&self.0) = State::Waiting(waiting);
+            return Ok(yielded);
+        }
+        let result = lock(&waiting.slot.result).take();
+        done(
+            py,
+            result.unwrap_or_else(|| Err(Error::new(Reason::RequestCancelled, "the wait for this call was ended"))),
+        )
+    }
+}
+
+/// Moves an inner awaitable on; `None` when it has ended.
+fn step(inner: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
+    let py = inner.py();
+    match inner.call_method1(intern!(py, "send"), (py.None(),)) {
+        Ok(yielded) => Ok(Some(yielded.unbind())),
+        Err(error) if error.is_instance_of::<PyStopIteration>(py) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn done(py: Python<'_>, result: Result<Answer>) -> PyResult<Py<PyAny>> {
+    Err(PyStopIteration::new_err((into_python(py, result)?,)))
+}
+
+/// What knows the event loops.
+fn bridge(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static BRIDGE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let bridge = BRIDGE.get_or_try_init(py, || py.import("pillion._loop").map(|module| module.into_any().unbind()))?;
+    Ok(bridge.bind(py))
+}
+
+#[pymethods]
+impl Coroutine {
+    fn __await__(this: Bound<'_, Self>) -> Bound<'_, Self> {
+        this
+    }
+
+    fn __iter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
+        this
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.advance(py)
+    }
+
+    fn send(&self, py: Python<'_>, _value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.advance(py)
+    }
+
+    #[pyo3(signature = (kind, value=None, traceback=None))]
+    fn throw(
+        &self,
+        py: Python<'_>,
+        kind: &Bound<'_, PyAny>,
+        value: Option<&Bound<'_, PyAny>>,
+        traceback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let _ = traceback;
+        let state = std::mem::replace(&mut *lock(&self.0), State::Ended);
+        if let State::Waiting(waiting) = state
+            && let Some(inner) = &waiting.inner
+        {
+            // Of trio's traps each has its own way to end.
+            let ended = inner.bind(py).call_method1(intern!(py, "throw"), (value.unwrap_or(kind),));
+            return match ended {
+                Ok(yielded) => {
+                    let yielded = yielded.unbind();
+                    *lock(&self.0) = State::Waiting(waiting);
+                    Ok(yielded)
+                }
+                Err(error) => Err(error),
+            };
+        }
+        let raised = match value {
+            Some(value) => value.clone(),
+            None => kind.clone(),
+        };
+        Err(PyErr::from_value(raised))
+    }
+
+    fn close(&self) {
+        let state = std::mem::replace(&mut *lock(&self.0), State::Ended);
+        drop(state);
+    }
+}

@@ -1,0 +1,92 @@
+//! Where finished calls wait for their event loop: one queue per loop, and one wake-up for all that
+//! finished since the last one.
+
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::exit::lock;
+
+/// Who waits for a call.
+pub enum Waiter {
+    /// A future of asyncio, or of a loop like it.
+    Future(Py<PyAny>),
+    /// A function that wakes the task.
+    Callback(Py<PyAny>),
+}
+
+/// The side of our threads.
+pub struct Wakes {
+    waiting: Mutex<Vec<Waiter>>,
+    /// Whether the loop was told since it last came by.
+    told: AtomicBool,
+    bell: UnixStream,
+}
+
+impl Wakes {
+    /// Leaves a waiter here and rings, unless somebody has rung already.
+    pub fn push(&self, waiter: Waiter) {
+        lock(&self.waiting).push(waiter);
+        if !self.told.swap(true, Ordering::AcqRel) {
+            // A loop that was closed reads nothing, and its waiters need nothing.
+            let _ = (&self.bell).write(&[1]);
+        }
+    }
+}
+
+/// The side of the event loop: watch `fileno()`, and call `drain()` when it can be read.
+#[pyclass(frozen, module = "pillion")]
+pub struct Queue {
+    wakes: Arc<Wakes>,
+    ear: UnixStream,
+}
+
+impl Queue {
+    pub fn wakes(&self) -> Arc<Wakes> {
+        self.wakes.clone()
+    }
+}
+
+#[pymethods]
+impl Queue {
+    #[new]
+    fn new() -> PyResult<Self> {
+        let (bell, ear) = UnixStream::pair()?;
+        bell.set_nonblocking(true)?;
+        ear.set_nonblocking(true)?;
+        let wakes = Wakes { waiting: Mutex::default(), told: AtomicBool::new(false), bell };
+        Ok(Self { wakes: Arc::new(wakes), ear })
+    }
+
+    fn fileno(&self) -> i32 {
+        self.ear.as_raw_fd()
+    }
+
+    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        let _ = (&self.ear).read(&mut [0; 16]);
+        // Before the queue is emptied: what comes now rings again.
+        self.wakes.told.store(false, Ordering::Release);
+        let waiting = std::mem::take(&mut *lock(&self.wakes.waiting));
+        for waiter in waiting {
+            match waiter {
+                Waiter::Future(future) => {
+                    let future = future.bind(py);
+                    // Cancelled meanwhile, with its task.
+                    if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
+                        future.call_method1(intern!(py, "set_result"), (py.None(),))?;
+                    }
+                }
+                Waiter::Callback(wake) => {
+                    wake.call0(py)?;
+                }
+            }
+        }
+        crate::log::flush(py);
+        Ok(())
+    }
+}
