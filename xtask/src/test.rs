@@ -77,7 +77,12 @@ pub fn all(arguments: &Arguments) -> Result<()> {
 
 /// Failure points and test services must not reach users.
 fn release_is_clean(binary: &Path) -> Result<()> {
-    for forbidden in ["PILLION_CHAOS", "local.ack_before_commit", "the upload ended without its final message", "because the test asked for it"] {
+    for forbidden in [
+        "PILLION_CHAOS",
+        "local.ack_before_commit",
+        "the upload ended without its final message",
+        "because the test asked for it",
+    ] {
         let found = Command::new("grep").args(["-aqF", forbidden]).arg(binary).status()?;
         if found.success() {
             bail!("the shipped binary has {forbidden:?} in it: a test feature is on");
