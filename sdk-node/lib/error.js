@@ -8,12 +8,13 @@ const classes = new Map();
 
 class PillionError extends Error {
   constructor(message, fields = {}) {
-    super(fields.advice ? `${message} (${fields.advice})` : message, fields.cause ? { cause: fields.cause } : undefined);
+    super(message, fields.cause === undefined ? undefined : { cause: fields.cause });
     this.reason = fields.reason ?? "";
     this.outcome = fields.outcome ?? "unknown";
     this.retryable = fields.retryable ?? false;
     this.component = fields.component ?? "";
     this.metadata = fields.metadata ?? {};
+    this.advice = fields.advice ?? "";
     if (fields.retryAfterMs !== undefined) this.retryAfterMs = fields.retryAfterMs;
   }
 

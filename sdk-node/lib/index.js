@@ -11,7 +11,10 @@ module.exports = {
   Pillion,
   PillionError,
   State,
+  actuator: require("./gen/actuator.js"),
+  common: require("./gen/common.js"),
   connect,
   embedded,
   open,
+  state: require("./gen/state.js"),
 };

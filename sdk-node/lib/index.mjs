@@ -3,5 +3,4 @@
 import pillion from "./index.js";
 
 export * from "./gen/errors.js";
-export const { MessageStream, Pillion, PillionError, State, connect, embedded, open } = pillion;
-export default pillion;
+export const { MessageStream, Pillion, PillionError, State, actuator, common, connect, embedded, open, state } = pillion;

@@ -79,7 +79,7 @@ class State {
 
   watch(prefix = "", options) {
     const { native } = this.#pillion[INSIDE];
-    const request = this.#request({ prefix, key: options?.key, afterRevision: options?.after });
+    const request = this.#request({ prefix, key: options?.key, after: options?.after });
     const open = () => native.stateChanges(request, this.#call(options));
     return new MessageStream(open, { signal: options?.signal, map: (change) => changed(change, options?.as) });
   }

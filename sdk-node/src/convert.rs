@@ -8,7 +8,7 @@ mod read;
 mod write;
 
 use napi::bindgen_prelude::Unknown;
-use napi::{Env, Result};
+use napi::{Env, Result, ValueType};
 use pillion::{Error, Reason};
 
 pub use read::*;
@@ -90,6 +90,14 @@ impl From<Mismatch> for Error {
 /// Reads a request.
 pub fn request<M: Read>(value: Unknown<'_>) -> Result<M> {
     message(value).map_err(|mismatch| exception(&mismatch.into()))
+}
+
+/// Reads an object that is no message of the contract; an absent one has all defaults.
+pub fn settings<T: Default>(value: Unknown<'_>, read: impl FnOnce(&Fields<'_>) -> Converted<T>) -> Result<T> {
+    if matches!(value.get_type()?, ValueType::Undefined | ValueType::Null) {
+        return Ok(T::default());
+    }
+    Fields::of(value).and_then(|fields| read(&fields)).map_err(|mismatch| exception(&mismatch.into()))
 }
 
 /// The answer `message`.

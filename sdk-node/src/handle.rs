@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use napi::bindgen_prelude::{ToNapiValue, Unknown};
-use napi::{Env, Result, ValueType};
+use napi::{Env, Result};
 use napi_derive::napi;
 use pillion::proto::TraceContext;
 use pillion::{Apis, Cx, Error, Events, Pillion, Reason};
 
 use crate::bridge::{Answer, Bridge, Calls, plain};
-use crate::convert::{Converted, Fields, Mismatch, Read, Write, answer, double, request, string, uint32};
+use crate::convert::{
+    Converted, Fields, Mismatch, Read, Write, answer, boolean, double, request, settings, string, uint32,
+};
 use crate::error::{exception, guarded};
 use crate::runtime::Background;
 use crate::stream::{Stream, upload};
@@ -23,14 +25,6 @@ pub struct Handle {
     calls: Arc<Calls>,
 }
 
-/// An object that is no message of the contract.
-fn settings<T: Default>(value: Unknown<'_>, read: impl FnOnce(&Fields<'_>) -> Converted<T>) -> Result<T> {
-    if matches!(value.get_type()?, ValueType::Undefined | ValueType::Null) {
-        return Ok(T::default());
-    }
-    Fields::of(value).and_then(|fields| read(&fields)).map_err(|mismatch| exception(&mismatch.into()))
-}
-
 fn millis(value: Unknown<'_>) -> Converted<Duration> {
     let millis = double(value)?;
     Duration::try_from_secs_f64(millis / 1000.0)
@@ -39,7 +33,7 @@ fn millis(value: Unknown<'_>) -> Converted<Duration> {
 
 /// What a call may have beside its request.
 #[derive(Default)]
-struct CallOptions {
+pub struct CallOptions {
     timeout: Option<Duration>,
     app_id: Option<String>,
     token: Option<String>,
@@ -56,6 +50,24 @@ impl CallOptions {
             traceparent: fields.optional(c"traceparent", string)?,
             tracestate: fields.optional(c"tracestate", string)?,
         })
+    }
+
+    /// A handle whose calls have these options.
+    fn handle(self, p: &Pillion) -> Pillion {
+        let mut p = p.clone();
+        if let Some(timeout) = self.timeout {
+            p = p.with_timeout(timeout);
+        }
+        if let Some(app_id) = self.app_id {
+            p = p.with_app_id(&app_id);
+        }
+        if let Some(token) = self.token {
+            p = p.with_token(&token);
+        }
+        if let Some(parent) = self.traceparent {
+            p = p.with_trace(&parent).with_tracestate(&self.tracestate.unwrap_or_default());
+        }
+        p
     }
 
     fn apply(self, mut cx: Cx) -> Cx {
@@ -82,11 +94,12 @@ impl CallOptions {
 pub fn embedded<'env>(env: &'env Env, bridge: &Bridge, options: Unknown<'env>) -> Result<Unknown<'env>> {
     guarded(|| {
         let mut embedded = pillion::embedded();
-        let (folder, file, app_id) = settings(options, |fields| {
+        let (folder, file, app_id, testing) = settings(options, |fields| {
             Ok((
                 fields.optional(c"dataDir", string)?,
                 fields.optional(c"configFile", string)?,
                 fields.optional(c"appId", string)?,
+                fields.single(c"testing", boolean)?,
             ))
         })?;
         if folder.is_some() && file.is_some() {
@@ -102,8 +115,24 @@ pub fn embedded<'env>(env: &'env Env, bridge: &Bridge, options: Unknown<'env>) -
         if let Some(app_id) = app_id {
             embedded = embedded.app_id(app_id);
         }
+        if testing {
+            embedded = for_tests(embedded)?;
+        }
         Handle::opened(env, bridge, async move { embedded.await })
     })
+}
+
+/// With the test kit.
+#[cfg(feature = "testing")]
+#[allow(clippy::unnecessary_wraps)] // as without it
+fn for_tests(embedded: pillion::Embedded) -> Result<pillion::Embedded> {
+    Ok(embedded.testing())
+}
+
+#[cfg(not(feature = "testing"))]
+fn for_tests(_: pillion::Embedded) -> Result<pillion::Embedded> {
+    let error = Error::new(Reason::ComponentUnsupported, "this build of the package has no test kit");
+    Err(exception(&error.advice("install the package from npm, or build it with the feature `testing`")))
 }
 
 /// A sidecar: its handle.
@@ -197,6 +226,20 @@ impl Handle {
         Ok(settings(options, CallOptions::read)?.apply(cx))
     }
 
+    /// A handle of the crate `pillion` for calls with these options.
+    pub fn pillion(&self, options: Unknown<'_>) -> Result<Pillion> {
+        Ok(settings(options, CallOptions::read)?.handle(&self.p))
+    }
+
+    /// A stream of what `opening` gives.
+    pub fn stream<A, F>(&self, opening: F) -> Stream
+    where
+        A: Write + Send + 'static,
+        F: Future<Output = pillion::Result<Events<A>>> + Send + 'static,
+    {
+        Stream::answers(self.calls.clone(), Box::pin(async move { Ok(answers(opening.await?)) }))
+    }
+
     /// A call with one request and one answer.
     pub fn unary<'env, Q, A, F>(
         &self,
@@ -230,7 +273,7 @@ impl Handle {
     {
         guarded(|| {
             let opening = call(self.p.apis().clone(), self.cx(options, true)?, request(request_object)?);
-            Ok(Stream::answers(self.calls.clone(), Box::pin(async move { Ok(answers(opening.await?)) })))
+            Ok(self.stream(opening))
         })
     }
 

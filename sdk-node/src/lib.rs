@@ -15,4 +15,5 @@ mod handle;
 #[cfg(feature = "shapes")]
 mod panic;
 mod runtime;
+mod state;
 mod stream;

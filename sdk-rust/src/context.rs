@@ -42,6 +42,18 @@ impl Context {
         self
     }
 
+    pub(crate) fn with_tracestate(mut self, state: &str) -> Self {
+        if let Some(trace) = &mut self.cx.trace {
+            trace.state = state.into();
+        }
+        self
+    }
+
+    pub(crate) fn with_token(mut self, token: &str) -> Self {
+        self.cx.token = Some(token.into());
+        self
+    }
+
     pub(crate) fn with_app_id(mut self, app_id: &str) -> Self {
         self.cx.app_id = Some(app_id.into());
         self
@@ -68,6 +80,21 @@ macro_rules! call_options {
         #[must_use]
         pub fn with_trace(mut self, parent: &str) -> Self {
             self.$($context).+ = self.$($context).+.with_trace(parent);
+            self
+        }
+
+        /// The same handle with the W3C `tracestate` that came with the `traceparent` of
+        /// [`with_trace`](Self::with_trace).
+        #[must_use]
+        pub fn with_tracestate(mut self, state: &str) -> Self {
+            self.$($context).+ = self.$($context).+.with_tracestate(state);
+            self
+        }
+
+        /// The same handle showing another token to the sidecar.
+        #[must_use]
+        pub fn with_token(mut self, token: &str) -> Self {
+            self.$($context).+ = self.$($context).+.with_token(token);
             self
         }
 

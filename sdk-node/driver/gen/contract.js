@@ -953,7 +953,7 @@ exports.MESSAGES = {
   "pillion.testing.v1.FailResponse": {},
   "pillion.testing.v1.Kinds": {
     "doubleValue": {
-      "kind": "float"
+      "kind": "double"
     },
     "floatValue": {
       "kind": "float"

@@ -22,11 +22,9 @@ export declare const ComponentState: {
  */
 export type ComponentState = "unspecified" | "connecting" | "ready" | "failed" | number;
 
-export interface CheckLiveResponse {
-}
+export type CheckLiveResponse = Record<string, never>;
 
-export interface CheckReadyResponse {
-}
+export type CheckReadyResponse = Record<string, never>;
 
 export interface ComponentStatus {
   name: string;

@@ -57,8 +57,7 @@ export declare const ExpandRequestThen: {
  */
 export type ExpandRequestThen = "unspecified" | "end" | "fail" | "fail_and_go_on" | "panic" | "hang" | number;
 
-export interface ActResponse {
-}
+export type ActResponse = Record<string, never>;
 
 export interface CollectRequest {
   part?:
@@ -165,9 +164,9 @@ export interface KindsInit {
   optionalColor?: Color;
   nested?: NestedInit;
   strings?: readonly string[];
-  nesteds?: readonly (NestedInit)[];
-  colors?: readonly (Color)[];
-  blobs?: readonly (Uint8Array)[];
+  nesteds?: readonly NestedInit[];
+  colors?: readonly Color[];
+  blobs?: readonly Uint8Array[];
   labels?: Readonly<Record<string, string>>;
   children?: Readonly<Record<string, NestedInit>>;
   numbers?: Readonly<Record<number, bigint | number>>;

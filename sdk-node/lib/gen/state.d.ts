@@ -92,8 +92,7 @@ export interface GetResult {
   error?: PillionError;
 }
 
-export interface IfAbsent {
-}
+export type IfAbsent = Record<string, never>;
 
 export interface ListResponse {
   /** In key order where the store says so in its capabilities. */
@@ -102,8 +101,7 @@ export interface ListResponse {
   nextPageToken: string;
 }
 
-export interface Resync {
-}
+export type Resync = Record<string, never>;
 
 /** One write of many; the fields mean what they mean in `SetRequest`. */
 export interface SetItem {
@@ -320,7 +318,7 @@ export declare class StateApi extends Api {
    * const answer = await p.apis.state.setMany(items);
    * ```
    */
-  setMany(items: readonly (SetItem)[], options?: SetManyOptions): Promise<SetManyResponse>;
+  setMany(items: readonly SetItem[], options?: SetManyOptions): Promise<SetManyResponse>;
 
   /**
    * Deletes one entry. Deleting what is not there succeeds, unless the condition asks for an etag.
@@ -342,7 +340,7 @@ export declare class StateApi extends Api {
    * const answer = await p.apis.state.deleteMany(items);
    * ```
    */
-  deleteMany(items: readonly (DeleteItem)[], options?: DeleteManyOptions): Promise<DeleteManyResponse>;
+  deleteMany(items: readonly DeleteItem[], options?: DeleteManyOptions): Promise<DeleteManyResponse>;
 
   /**
    * Makes several writes, all or none. A key may stand only once.
@@ -354,7 +352,7 @@ export declare class StateApi extends Api {
    * const answer = await p.apis.state.transact(operations);
    * ```
    */
-  transact(operations: readonly (TransactOperation)[], options?: TransactOptions): Promise<TransactResponse>;
+  transact(operations: readonly TransactOperation[], options?: TransactOptions): Promise<TransactResponse>;
 
   /**
    * Lists entries whose key begins with a prefix, a page at a time.

@@ -3,14 +3,11 @@
 import type { Api, CallOptions } from "../api.js";
 import type { Milliseconds } from "../time.js";
 
-export interface AdvanceClockResponse {
-}
+export type AdvanceClockResponse = Record<string, never>;
 
-export interface FailResponse {
-}
+export type FailResponse = Record<string, never>;
 
-export interface ResetResponse {
-}
+export type ResetResponse = Record<string, never>;
 
 /** What `fail` can be given by name. */
 export interface FailOptions extends CallOptions {

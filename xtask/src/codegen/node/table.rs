@@ -81,7 +81,8 @@ fn described(field: &Field, choice: Option<String>) -> Value {
     let (kind, of) = match &field.kind {
         Kind::Bool => ("bool", None),
         Kind::I32 | Kind::U32 => ("int", None),
-        Kind::F32 | Kind::F64 => ("float", None),
+        Kind::F32 => ("float", None),
+        Kind::F64 => ("double", None),
         Kind::I64 | Kind::U64 => ("bigint", None),
         Kind::String => ("string", None),
         Kind::Bytes => ("bytes", None),

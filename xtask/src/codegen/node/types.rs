@@ -119,9 +119,10 @@ impl Page<'_, '_> {
         let kind = self.kind(&field.kind, way)?;
         Ok(match &field.label {
             Label::Single | Label::Optional => kind,
-            Label::Repeated if way == Way::In => format!("readonly ({kind})[]").replace("(string)", "string"),
-            Label::Repeated if kind.contains(' ') => format!("({kind})[]"),
-            Label::Repeated => format!("{kind}[]"),
+            Label::Repeated => {
+                let readonly = if way == Way::In { "readonly " } else { "" };
+                if kind.contains(' ') { format!("{readonly}({kind})[]") } else { format!("{readonly}{kind}[]") }
+            }
             Label::Map(key) => {
                 let key = match key {
                     Kind::I32 | Kind::U32 => "number",
@@ -174,6 +175,9 @@ impl Page<'_, '_> {
                 "{doc}\n\nAs it is given: what is left out has its default. See {{@link {}}}.",
                 message.joined_name()
             );
+        }
+        if message.fields.is_empty() {
+            return Ok(format!("\n{}export type {name} = Record<string, never>;\n", comment(doc.trim(), "")));
         }
         let mut code = format!("\n{}export interface {name} {{\n", comment(doc.trim(), ""));
         for member in members(message) {
