@@ -6,9 +6,16 @@ const { existsSync } = require("node:fs");
 const { join, resolve } = require("node:path");
 const { platform } = require("./platform.js");
 
+/** Loads a library, whatever it is called. */
+function open(file) {
+  const loaded = { exports: {} };
+  process.dlopen(loaded, file);
+  return loaded.exports;
+}
+
 function load() {
   const named = process.env.PILLION_ADDON;
-  if (named) return require(resolve(named));
+  if (named) return open(resolve(named));
 
   const name = platform();
   const beside = join(__dirname, "..", `pillion.${name}.node`);

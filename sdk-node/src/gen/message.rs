@@ -3,7 +3,12 @@
 //! The messages of the contract as objects.
 use crate::convert::*;
 impl Names for pillion::proto::actuator::v1::ComponentState {
-    const NAMES: &'static [(&'static str, i32)] = &[("unspecified", 0), ("connecting", 1), ("ready", 2), ("failed", 3)];
+    const NAMES: &'static [(&'static str, i32)] = &[
+        ("unspecified", 0),
+        ("connecting", 1),
+        ("ready", 2),
+        ("failed", 3),
+    ];
 }
 impl Names for pillion::proto::common::v1::Category {
     const NAMES: &'static [(&'static str, i32)] = &[
@@ -22,33 +27,70 @@ impl Names for pillion::proto::common::v1::Category {
     ];
 }
 impl Names for pillion::proto::common::v1::Consistency {
-    const NAMES: &'static [(&'static str, i32)] = &[("unspecified", 0), ("eventual", 1), ("strong", 2)];
+    const NAMES: &'static [(&'static str, i32)] = &[
+        ("unspecified", 0),
+        ("eventual", 1),
+        ("strong", 2),
+    ];
 }
 impl Names for pillion::proto::common::v1::FenceCheck {
-    const NAMES: &'static [(&'static str, i32)] = &[("unspecified", 0), ("grant", 1), ("mark", 2), ("advisory", 3)];
+    const NAMES: &'static [(&'static str, i32)] = &[
+        ("unspecified", 0),
+        ("grant", 1),
+        ("mark", 2),
+        ("advisory", 3),
+    ];
 }
 impl Names for pillion::proto::common::v1::LocalDurability {
-    const NAMES: &'static [(&'static str, i32)] =
-        &[("unspecified", 0), ("memory", 1), ("process_crash", 2), ("power_loss", 3)];
+    const NAMES: &'static [(&'static str, i32)] = &[
+        ("unspecified", 0),
+        ("memory", 1),
+        ("process_crash", 2),
+        ("power_loss", 3),
+    ];
 }
 impl Names for pillion::proto::common::v1::Outcome {
-    const NAMES: &'static [(&'static str, i32)] = &[("unspecified", 0), ("rejected", 1), ("unknown", 2)];
+    const NAMES: &'static [(&'static str, i32)] = &[
+        ("unspecified", 0),
+        ("rejected", 1),
+        ("unknown", 2),
+    ];
 }
 impl Names for pillion::proto::common::v1::Replication {
-    const NAMES: &'static [(&'static str, i32)] = &[("unspecified", 0), ("single", 1), ("async", 2), ("quorum", 3)];
+    const NAMES: &'static [(&'static str, i32)] = &[
+        ("unspecified", 0),
+        ("single", 1),
+        ("async", 2),
+        ("quorum", 3),
+    ];
 }
 #[cfg(any(feature = "shapes", feature = "testing"))]
 impl Names for pillion::proto::testing::v1::act_request::Act {
-    const NAMES: &'static [(&'static str, i32)] = &[("unspecified", 0), ("answer", 1), ("fail", 2), ("panic", 3)];
+    const NAMES: &'static [(&'static str, i32)] = &[
+        ("unspecified", 0),
+        ("answer", 1),
+        ("fail", 2),
+        ("panic", 3),
+    ];
 }
 #[cfg(any(feature = "shapes", feature = "testing"))]
 impl Names for pillion::proto::testing::v1::Color {
-    const NAMES: &'static [(&'static str, i32)] = &[("unspecified", 0), ("red", 1), ("green", 2)];
+    const NAMES: &'static [(&'static str, i32)] = &[
+        ("unspecified", 0),
+        ("red", 1),
+        ("green", 2),
+    ];
 }
 #[cfg(any(feature = "shapes", feature = "testing"))]
 impl Names for pillion::proto::testing::v1::expand_request::Then {
-    const NAMES: &'static [(&'static str, i32)] =
-        &[("unspecified", 0), ("end", 1), ("fail", 2), ("fail_and_go_on", 3), ("panic", 4), ("hang", 5)];
+    const NAMES: &'static [(&'static str, i32)] = &[
+        ("unspecified", 0),
+        ("end", 1),
+        ("fail", 2),
+        ("fail_and_go_on", 3),
+        ("panic", 4),
+        ("hang", 5),
+    ];
 }
 impl Read for pillion::proto::actuator::v1::CheckLiveRequest {
     fn read(_: &Fields<'_>) -> Converted<Self> {
@@ -74,7 +116,12 @@ impl Write for pillion::proto::actuator::v1::ComponentStatus {
     fn write(self, object: &mut Building<'_>) -> napi::Result<()> {
         object.single(c"name", self.name, write_plain)?;
         object.single(c"type", self.r#type, write_plain)?;
-        object.single(c"state", self.state, write_enumeration::<pillion::proto::actuator::v1::ComponentState>)?;
+        object
+            .single(
+                c"state",
+                self.state,
+                write_enumeration::<pillion::proto::actuator::v1::ComponentState>,
+            )?;
         object.optional(c"since", self.since, write_timestamp)?;
         object.single(c"cause", self.cause, write_plain)?;
         object.single(c"attempts", self.attempts, write_plain)?;
@@ -115,22 +162,38 @@ impl Write for pillion::proto::actuator::v1::GetStatusResponse {
 }
 impl Write for pillion::proto::common::v1::Durability {
     fn write(self, object: &mut Building<'_>) -> napi::Result<()> {
-        object.single(c"local", self.local, write_enumeration::<pillion::proto::common::v1::LocalDurability>)?;
-        object.single(
-            c"replication",
-            self.replication,
-            write_enumeration::<pillion::proto::common::v1::Replication>,
-        )?;
+        object
+            .single(
+                c"local",
+                self.local,
+                write_enumeration::<pillion::proto::common::v1::LocalDurability>,
+            )?;
+        object
+            .single(
+                c"replication",
+                self.replication,
+                write_enumeration::<pillion::proto::common::v1::Replication>,
+            )?;
         object.single(c"unverified", self.unverified, write_plain)?;
         Ok(())
     }
 }
 impl Write for pillion::proto::common::v1::Error {
     fn write(self, object: &mut Building<'_>) -> napi::Result<()> {
-        object.single(c"category", self.category, write_enumeration::<pillion::proto::common::v1::Category>)?;
+        object
+            .single(
+                c"category",
+                self.category,
+                write_enumeration::<pillion::proto::common::v1::Category>,
+            )?;
         object.single(c"reason", self.reason, write_plain)?;
         object.single(c"message", self.message, write_plain)?;
-        object.single(c"outcome", self.outcome, write_enumeration::<pillion::proto::common::v1::Outcome>)?;
+        object
+            .single(
+                c"outcome",
+                self.outcome,
+                write_enumeration::<pillion::proto::common::v1::Outcome>,
+            )?;
         object.single(c"retryable", self.retryable, write_plain)?;
         object.single(c"component", self.component, write_plain)?;
         object.map(c"metadata", self.metadata, write_plain)?;
@@ -150,7 +213,10 @@ impl Read for pillion::proto::common::v1::Fence {
 }
 impl Read for pillion::proto::common::v1::Value {
     fn read(fields: &Fields<'_>) -> Converted<Self> {
-        Ok(Self { data: fields.single(c"data", bytes)?, content_type: fields.single(c"contentType", string)? })
+        Ok(Self {
+            data: fields.single(c"data", bytes)?,
+            content_type: fields.single(c"contentType", string)?,
+        })
     }
 }
 impl Write for pillion::proto::common::v1::Value {
@@ -163,21 +229,42 @@ impl Write for pillion::proto::common::v1::Value {
 impl Read for pillion::proto::state::v1::Condition {
     fn read(fields: &Fields<'_>) -> Converted<Self> {
         Ok(Self {
-            kind: fields.choice(c"kind", |case, value| {
-                Some(match case {
-                    "ifAbsent" => message(value).map(pillion::proto::state::v1::condition::Kind::IfAbsent),
-                    "ifMatch" => string(value).map(pillion::proto::state::v1::condition::Kind::IfMatch),
-                    "firstWrite" => message(value).map(pillion::proto::state::v1::condition::Kind::FirstWrite),
-                    "ifMatchOrAbsent" => string(value).map(pillion::proto::state::v1::condition::Kind::IfMatchOrAbsent),
-                    _ => return None,
-                })
-            })?,
+            kind: fields
+                .choice(
+                    c"kind",
+                    |case, value| Some(
+                        match case {
+                            "ifAbsent" => {
+                                message(value)
+                                    .map(pillion::proto::state::v1::condition::Kind::IfAbsent)
+                            }
+                            "ifMatch" => {
+                                string(value)
+                                    .map(pillion::proto::state::v1::condition::Kind::IfMatch)
+                            }
+                            "firstWrite" => {
+                                message(value)
+                                    .map(pillion::proto::state::v1::condition::Kind::FirstWrite)
+                            }
+                            "ifMatchOrAbsent" => {
+                                string(value)
+                                    .map(
+                                        pillion::proto::state::v1::condition::Kind::IfMatchOrAbsent,
+                                    )
+                            }
+                            _ => return None,
+                        },
+                    ),
+                )?,
         })
     }
 }
 impl Read for pillion::proto::state::v1::DeleteItem {
     fn read(fields: &Fields<'_>) -> Converted<Self> {
-        Ok(Self { key: fields.single(c"key", string)?, condition: fields.optional(c"condition", message)? })
+        Ok(Self {
+            key: fields.single(c"key", string)?,
+            condition: fields.optional(c"condition", message)?,
+        })
     }
 }
 impl Read for pillion::proto::state::v1::DeleteManyRequest {
@@ -185,7 +272,11 @@ impl Read for pillion::proto::state::v1::DeleteManyRequest {
         Ok(Self {
             store: fields.single(c"store", string)?,
             items: fields.list(c"items", message)?,
-            consistency: fields.single(c"consistency", enumeration::<pillion::proto::common::v1::Consistency>)?,
+            consistency: fields
+                .single(
+                    c"consistency",
+                    enumeration::<pillion::proto::common::v1::Consistency>,
+                )?,
             idempotency_key: fields.single(c"idempotencyKey", string)?,
             fence: fields.optional(c"fence", message)?,
         })
@@ -195,7 +286,12 @@ impl Write for pillion::proto::state::v1::DeleteManyResponse {
     fn write(self, object: &mut Building<'_>) -> napi::Result<()> {
         object.list(c"results", self.results, write_message)?;
         object.optional(c"durability", self.durability, write_message)?;
-        object.single(c"fenceCheck", self.fence_check, write_enumeration::<pillion::proto::common::v1::FenceCheck>)?;
+        object
+            .single(
+                c"fenceCheck",
+                self.fence_check,
+                write_enumeration::<pillion::proto::common::v1::FenceCheck>,
+            )?;
         Ok(())
     }
 }
@@ -205,7 +301,11 @@ impl Read for pillion::proto::state::v1::DeleteRequest {
             store: fields.single(c"store", string)?,
             key: fields.single(c"key", string)?,
             condition: fields.optional(c"condition", message)?,
-            consistency: fields.single(c"consistency", enumeration::<pillion::proto::common::v1::Consistency>)?,
+            consistency: fields
+                .single(
+                    c"consistency",
+                    enumeration::<pillion::proto::common::v1::Consistency>,
+                )?,
             idempotency_key: fields.single(c"idempotencyKey", string)?,
             fence: fields.optional(c"fence", message)?,
         })
@@ -215,7 +315,12 @@ impl Write for pillion::proto::state::v1::DeleteResponse {
     fn write(self, object: &mut Building<'_>) -> napi::Result<()> {
         object.single(c"existed", self.existed, write_plain)?;
         object.optional(c"durability", self.durability, write_message)?;
-        object.single(c"fenceCheck", self.fence_check, write_enumeration::<pillion::proto::common::v1::FenceCheck>)?;
+        object
+            .single(
+                c"fenceCheck",
+                self.fence_check,
+                write_enumeration::<pillion::proto::common::v1::FenceCheck>,
+            )?;
         Ok(())
     }
 }
@@ -245,7 +350,9 @@ impl Write for pillion::proto::state::v1::EntryWritten {
 }
 impl Read for pillion::proto::state::v1::FirstWrite {
     fn read(fields: &Fields<'_>) -> Converted<Self> {
-        Ok(Self { etag: fields.optional(c"etag", string)? })
+        Ok(Self {
+            etag: fields.optional(c"etag", string)?,
+        })
     }
 }
 impl Read for pillion::proto::state::v1::GetManyRequest {
@@ -253,7 +360,11 @@ impl Read for pillion::proto::state::v1::GetManyRequest {
         Ok(Self {
             store: fields.single(c"store", string)?,
             keys: fields.list(c"keys", string)?,
-            consistency: fields.single(c"consistency", enumeration::<pillion::proto::common::v1::Consistency>)?,
+            consistency: fields
+                .single(
+                    c"consistency",
+                    enumeration::<pillion::proto::common::v1::Consistency>,
+                )?,
         })
     }
 }
@@ -268,7 +379,11 @@ impl Read for pillion::proto::state::v1::GetRequest {
         Ok(Self {
             store: fields.single(c"store", string)?,
             key: fields.single(c"key", string)?,
-            consistency: fields.single(c"consistency", enumeration::<pillion::proto::common::v1::Consistency>)?,
+            consistency: fields
+                .single(
+                    c"consistency",
+                    enumeration::<pillion::proto::common::v1::Consistency>,
+                )?,
         })
     }
 }
@@ -330,7 +445,11 @@ impl Read for pillion::proto::state::v1::SetManyRequest {
         Ok(Self {
             store: fields.single(c"store", string)?,
             items: fields.list(c"items", message)?,
-            consistency: fields.single(c"consistency", enumeration::<pillion::proto::common::v1::Consistency>)?,
+            consistency: fields
+                .single(
+                    c"consistency",
+                    enumeration::<pillion::proto::common::v1::Consistency>,
+                )?,
             idempotency_key: fields.single(c"idempotencyKey", string)?,
             fence: fields.optional(c"fence", message)?,
         })
@@ -340,7 +459,12 @@ impl Write for pillion::proto::state::v1::SetManyResponse {
     fn write(self, object: &mut Building<'_>) -> napi::Result<()> {
         object.list(c"results", self.results, write_message)?;
         object.optional(c"durability", self.durability, write_message)?;
-        object.single(c"fenceCheck", self.fence_check, write_enumeration::<pillion::proto::common::v1::FenceCheck>)?;
+        object
+            .single(
+                c"fenceCheck",
+                self.fence_check,
+                write_enumeration::<pillion::proto::common::v1::FenceCheck>,
+            )?;
         Ok(())
     }
 }
@@ -353,7 +477,11 @@ impl Read for pillion::proto::state::v1::SetRequest {
             condition: fields.optional(c"condition", message)?,
             ttl: fields.optional(c"ttl", duration)?,
             keep_ttl: fields.single(c"keepTtl", boolean)?,
-            consistency: fields.single(c"consistency", enumeration::<pillion::proto::common::v1::Consistency>)?,
+            consistency: fields
+                .single(
+                    c"consistency",
+                    enumeration::<pillion::proto::common::v1::Consistency>,
+                )?,
             idempotency_key: fields.single(c"idempotencyKey", string)?,
             fence: fields.optional(c"fence", message)?,
         })
@@ -363,7 +491,12 @@ impl Write for pillion::proto::state::v1::SetResponse {
     fn write(self, object: &mut Building<'_>) -> napi::Result<()> {
         object.single(c"etag", self.etag, write_plain)?;
         object.optional(c"durability", self.durability, write_message)?;
-        object.single(c"fenceCheck", self.fence_check, write_enumeration::<pillion::proto::common::v1::FenceCheck>)?;
+        object
+            .single(
+                c"fenceCheck",
+                self.fence_check,
+                write_enumeration::<pillion::proto::common::v1::FenceCheck>,
+            )?;
         Ok(())
     }
 }
@@ -376,13 +509,27 @@ impl Write for pillion::proto::state::v1::Synced {
 impl Read for pillion::proto::state::v1::TransactOperation {
     fn read(fields: &Fields<'_>) -> Converted<Self> {
         Ok(Self {
-            kind: fields.choice(c"kind", |case, value| {
-                Some(match case {
-                    "set" => message(value).map(pillion::proto::state::v1::transact_operation::Kind::Set),
-                    "delete" => message(value).map(pillion::proto::state::v1::transact_operation::Kind::Delete),
-                    _ => return None,
-                })
-            })?,
+            kind: fields
+                .choice(
+                    c"kind",
+                    |case, value| Some(
+                        match case {
+                            "set" => {
+                                message(value)
+                                    .map(
+                                        pillion::proto::state::v1::transact_operation::Kind::Set,
+                                    )
+                            }
+                            "delete" => {
+                                message(value)
+                                    .map(
+                                        pillion::proto::state::v1::transact_operation::Kind::Delete,
+                                    )
+                            }
+                            _ => return None,
+                        },
+                    ),
+                )?,
         })
     }
 }
@@ -391,7 +538,11 @@ impl Read for pillion::proto::state::v1::TransactRequest {
         Ok(Self {
             store: fields.single(c"store", string)?,
             operations: fields.list(c"operations", message)?,
-            consistency: fields.single(c"consistency", enumeration::<pillion::proto::common::v1::Consistency>)?,
+            consistency: fields
+                .single(
+                    c"consistency",
+                    enumeration::<pillion::proto::common::v1::Consistency>,
+                )?,
             idempotency_key: fields.single(c"idempotencyKey", string)?,
             fence: fields.optional(c"fence", message)?,
         })
@@ -401,7 +552,12 @@ impl Write for pillion::proto::state::v1::TransactResponse {
     fn write(self, object: &mut Building<'_>) -> napi::Result<()> {
         object.list(c"results", self.results, write_message)?;
         object.optional(c"durability", self.durability, write_message)?;
-        object.single(c"fenceCheck", self.fence_check, write_enumeration::<pillion::proto::common::v1::FenceCheck>)?;
+        object
+            .single(
+                c"fenceCheck",
+                self.fence_check,
+                write_enumeration::<pillion::proto::common::v1::FenceCheck>,
+            )?;
         Ok(())
     }
 }
@@ -448,7 +604,11 @@ impl Write for pillion::proto::state::v1::WriteResult {
 impl Read for pillion::proto::testing::v1::ActRequest {
     fn read(fields: &Fields<'_>) -> Converted<Self> {
         Ok(Self {
-            act: fields.single(c"act", enumeration::<pillion::proto::testing::v1::act_request::Act>)?,
+            act: fields
+                .single(
+                    c"act",
+                    enumeration::<pillion::proto::testing::v1::act_request::Act>,
+                )?,
             after: fields.optional(c"after", duration)?,
             reason: fields.single(c"reason", string)?,
             metadata: fields.map(c"metadata", string)?,
@@ -464,7 +624,9 @@ impl Write for pillion::proto::testing::v1::ActResponse {
 #[cfg(any(feature = "shapes", feature = "testing"))]
 impl Read for pillion::proto::testing::v1::AdvanceClockRequest {
     fn read(fields: &Fields<'_>) -> Converted<Self> {
-        Ok(Self { by: fields.optional(c"by", duration)? })
+        Ok(Self {
+            by: fields.optional(c"by", duration)?,
+        })
     }
 }
 #[cfg(any(feature = "shapes", feature = "testing"))]
@@ -477,13 +639,27 @@ impl Write for pillion::proto::testing::v1::AdvanceClockResponse {
 impl Read for pillion::proto::testing::v1::CollectRequest {
     fn read(fields: &Fields<'_>) -> Converted<Self> {
         Ok(Self {
-            part: fields.choice(c"part", |case, value| {
-                Some(match case {
-                    "chunk" => bytes(value).map(pillion::proto::testing::v1::collect_request::Part::Chunk),
-                    "total" => uint64(value).map(pillion::proto::testing::v1::collect_request::Part::Total),
-                    _ => return None,
-                })
-            })?,
+            part: fields
+                .choice(
+                    c"part",
+                    |case, value| Some(
+                        match case {
+                            "chunk" => {
+                                bytes(value)
+                                    .map(
+                                        pillion::proto::testing::v1::collect_request::Part::Chunk,
+                                    )
+                            }
+                            "total" => {
+                                uint64(value)
+                                    .map(
+                                        pillion::proto::testing::v1::collect_request::Part::Total,
+                                    )
+                            }
+                            _ => return None,
+                        },
+                    ),
+                )?,
         })
     }
 }
@@ -497,7 +673,9 @@ impl Write for pillion::proto::testing::v1::CollectResponse {
 #[cfg(any(feature = "shapes", feature = "testing"))]
 impl Read for pillion::proto::testing::v1::ConverseRequest {
     fn read(fields: &Fields<'_>) -> Converted<Self> {
-        Ok(Self { text: fields.single(c"text", string)? })
+        Ok(Self {
+            text: fields.single(c"text", string)?,
+        })
     }
 }
 #[cfg(any(feature = "shapes", feature = "testing"))]
@@ -527,7 +705,10 @@ impl Write for pillion::proto::testing::v1::CountResponse {
 #[cfg(any(feature = "shapes", feature = "testing"))]
 impl Read for pillion::proto::testing::v1::EchoRequest {
     fn read(fields: &Fields<'_>) -> Converted<Self> {
-        Ok(Self { label: fields.single(c"label", string)?, kinds: fields.optional(c"kinds", message)? })
+        Ok(Self {
+            label: fields.single(c"label", string)?,
+            kinds: fields.optional(c"kinds", message)?,
+        })
     }
 }
 #[cfg(any(feature = "shapes", feature = "testing"))]
@@ -543,7 +724,11 @@ impl Read for pillion::proto::testing::v1::ExpandRequest {
     fn read(fields: &Fields<'_>) -> Converted<Self> {
         Ok(Self {
             count: fields.single(c"count", int32)?,
-            then: fields.single(c"then", enumeration::<pillion::proto::testing::v1::expand_request::Then>)?,
+            then: fields
+                .single(
+                    c"then",
+                    enumeration::<pillion::proto::testing::v1::expand_request::Then>,
+                )?,
             every: fields.optional(c"every", duration)?,
         })
     }
@@ -593,30 +778,51 @@ impl Read for pillion::proto::testing::v1::Kinds {
             bool_value: fields.single(c"boolValue", boolean)?,
             string_value: fields.single(c"stringValue", string)?,
             bytes_value: fields.single(c"bytesValue", bytes)?,
-            color: fields.single(c"color", enumeration::<pillion::proto::testing::v1::Color>)?,
+            color: fields
+                .single(c"color", enumeration::<pillion::proto::testing::v1::Color>)?,
             optional_string: fields.optional(c"optionalString", string)?,
             optional_uint64: fields.optional(c"optionalUint64", uint64)?,
-            optional_color: fields.optional(c"optionalColor", enumeration::<pillion::proto::testing::v1::Color>)?,
+            optional_color: fields
+                .optional(
+                    c"optionalColor",
+                    enumeration::<pillion::proto::testing::v1::Color>,
+                )?,
             nested: fields.optional(c"nested", message)?,
             strings: fields.list(c"strings", string)?,
             nesteds: fields.list(c"nesteds", message)?,
-            colors: fields.list(c"colors", enumeration::<pillion::proto::testing::v1::Color>)?,
+            colors: fields
+                .list(c"colors", enumeration::<pillion::proto::testing::v1::Color>)?,
             blobs: fields.list(c"blobs", bytes)?,
             labels: fields.map(c"labels", string)?,
             children: fields.map(c"children", message)?,
             numbers: fields.map(c"numbers", int64)?,
             at: fields.optional(c"at", timestamp)?,
             lasts: fields.optional(c"lasts", duration)?,
-            choice: fields.choice(c"choice", |case, value| {
-                Some(match case {
-                    "text" => string(value).map(pillion::proto::testing::v1::kinds::Choice::Text),
-                    "node" => message(value).map(pillion::proto::testing::v1::kinds::Choice::Node),
-                    "paint" => enumeration::<pillion::proto::testing::v1::Color>(value)
-                        .map(pillion::proto::testing::v1::kinds::Choice::Paint),
-                    "blob" => bytes(value).map(pillion::proto::testing::v1::kinds::Choice::Blob),
-                    _ => return None,
-                })
-            })?,
+            choice: fields
+                .choice(
+                    c"choice",
+                    |case, value| Some(
+                        match case {
+                            "text" => {
+                                string(value)
+                                    .map(pillion::proto::testing::v1::kinds::Choice::Text)
+                            }
+                            "node" => {
+                                message(value)
+                                    .map(pillion::proto::testing::v1::kinds::Choice::Node)
+                            }
+                            "paint" => {
+                                enumeration::<pillion::proto::testing::v1::Color>(value)
+                                    .map(pillion::proto::testing::v1::kinds::Choice::Paint)
+                            }
+                            "blob" => {
+                                bytes(value)
+                                    .map(pillion::proto::testing::v1::kinds::Choice::Blob)
+                            }
+                            _ => return None,
+                        },
+                    ),
+                )?,
         })
     }
 }
@@ -638,18 +844,29 @@ impl Write for pillion::proto::testing::v1::Kinds {
         object.single(c"boolValue", self.bool_value, write_plain)?;
         object.single(c"stringValue", self.string_value, write_plain)?;
         object.single(c"bytesValue", self.bytes_value, write_bytes)?;
-        object.single(c"color", self.color, write_enumeration::<pillion::proto::testing::v1::Color>)?;
+        object
+            .single(
+                c"color",
+                self.color,
+                write_enumeration::<pillion::proto::testing::v1::Color>,
+            )?;
         object.optional(c"optionalString", self.optional_string, write_plain)?;
         object.optional(c"optionalUint64", self.optional_uint64, write_uint64)?;
-        object.optional(
-            c"optionalColor",
-            self.optional_color,
-            write_enumeration::<pillion::proto::testing::v1::Color>,
-        )?;
+        object
+            .optional(
+                c"optionalColor",
+                self.optional_color,
+                write_enumeration::<pillion::proto::testing::v1::Color>,
+            )?;
         object.optional(c"nested", self.nested, write_message)?;
         object.list(c"strings", self.strings, write_plain)?;
         object.list(c"nesteds", self.nesteds, write_message)?;
-        object.list(c"colors", self.colors, write_enumeration::<pillion::proto::testing::v1::Color>)?;
+        object
+            .list(
+                c"colors",
+                self.colors,
+                write_enumeration::<pillion::proto::testing::v1::Color>,
+            )?;
         object.list(c"blobs", self.blobs, write_bytes)?;
         object.map(c"labels", self.labels, write_plain)?;
         object.map(c"children", self.children, write_message)?;
@@ -665,7 +882,13 @@ impl Write for pillion::proto::testing::v1::Kinds {
                 object.choice(c"choice", "node", value, write_message)?
             }
             Some(pillion::proto::testing::v1::kinds::Choice::Paint(value)) => {
-                object.choice(c"choice", "paint", value, write_enumeration::<pillion::proto::testing::v1::Color>)?
+                object
+                    .choice(
+                        c"choice",
+                        "paint",
+                        value,
+                        write_enumeration::<pillion::proto::testing::v1::Color>,
+                    )?
             }
             Some(pillion::proto::testing::v1::kinds::Choice::Blob(value)) => {
                 object.choice(c"choice", "blob", value, write_bytes)?
@@ -677,7 +900,10 @@ impl Write for pillion::proto::testing::v1::Kinds {
 #[cfg(any(feature = "shapes", feature = "testing"))]
 impl Read for pillion::proto::testing::v1::Nested {
     fn read(fields: &Fields<'_>) -> Converted<Self> {
-        Ok(Self { name: fields.single(c"name", string)?, inner: fields.optional(c"inner", message)? })
+        Ok(Self {
+            name: fields.single(c"name", string)?,
+            inner: fields.optional(c"inner", message)?,
+        })
     }
 }
 #[cfg(any(feature = "shapes", feature = "testing"))]
