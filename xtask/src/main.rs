@@ -6,6 +6,8 @@ mod bench;
 mod codegen;
 mod conformance;
 mod demo;
+mod dist;
+mod language;
 mod step;
 mod test;
 mod tidy;
@@ -41,6 +43,8 @@ enum Task {
     Conformance(conformance::Arguments),
     /// Kill, freeze and restart Pillion and its stores, and audit what was acknowledged.
     Torture(torture::Arguments),
+    /// Build the packages for this platform, and list them.
+    Dist(dist::Arguments),
     /// Measure Pillion beside its bare peers.
     Bench(bench::Arguments),
 }
@@ -52,6 +56,7 @@ fn main() -> Result<()> {
         Task::Demo(arguments) => demo::main(&arguments),
         Task::Test(arguments) | Task::Ci(arguments) => test::all(&arguments),
         Task::Conformance(arguments) => conformance::run(&arguments),
+        Task::Dist(arguments) => dist::run(&arguments),
         Task::Torture(arguments) => torture::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
     }

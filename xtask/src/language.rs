@@ -1,0 +1,72 @@
+//! The languages: what their drivers and tests need beside the programs that cargo builds.
+//!
+//! Everything stands on one build of the workspace, with the services that only tests have. A language
+//! copies its library out of it, so that a later build does not pull it away, and puts what the registries
+//! have for its tests into the target folder.
+
+pub mod node;
+pub mod python;
+pub mod ruby;
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail};
+
+use crate::step::target;
+
+/// Those that have a driver.
+pub const ALL: [&str; 5] = ["rust", "python", "python-aio", "node", "ruby"];
+
+/// Makes ready what the drivers of these languages need, out of the folder of the built programs.
+pub fn stage<'a>(languages: impl IntoIterator<Item = &'a str>, programs: &Path) -> Result<()> {
+    let mut languages: Vec<_> = languages.into_iter().map(|lang| lang.trim_end_matches("-aio")).collect();
+    languages.sort_unstable();
+    languages.dedup();
+    for language in languages {
+        match language {
+            "python" => python::stage(programs)?,
+            "node" => node::stage(programs)?,
+            "ruby" => ruby::stage(programs)?,
+            // The runner knows which there are, and says so.
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The library that cargo built of a crate.
+pub fn library(programs: &Path, name: &str) -> Result<PathBuf> {
+    let file = programs.join(format!("{}{name}{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX));
+    if !file.exists() {
+        bail!("there is no {}: build the workspace first", file.display());
+    }
+    Ok(file)
+}
+
+/// Copies a file unless the copy is newer. What runs on the old copy keeps it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let changed = |path: &Path| -> Option<SystemTime> { fs::metadata(path).ok()?.modified().ok() };
+    if changed(to) > changed(from) {
+        return Ok(());
+    }
+    let folder = to.parent().context("a file without a folder")?;
+    fs::create_dir_all(folder)?;
+    let fresh = tempfile::NamedTempFile::new_in(folder)?;
+    fs::copy(from, fresh.path()).with_context(|| format!("copying {}", from.display()))?;
+    fresh.persist(to)?;
+    Ok(())
+}
+
+/// Runs `install` unless it ran before for the same text, such as a list of requirements.
+fn once(name: &str, text: &str, install: impl FnOnce() -> Result<()>) -> Result<()> {
+    let mark = target()?.join(name);
+    if fs::read_to_string(&mark).is_ok_and(|found| found == text) {
+        return Ok(());
+    }
+    install()?;
+    fs::create_dir_all(mark.parent().context("a mark without a folder")?)?;
+    fs::write(mark, text)?;
+    Ok(())
+}
