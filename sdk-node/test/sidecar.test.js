@@ -1,0 +1,72 @@
+"use strict";
+
+// Against a sidecar: the same calls, and what happens when it goes away.
+
+const assert = require("node:assert/strict");
+const { test } = require("node:test");
+const { UnavailableError, connect, open } = require("../lib/index.js");
+const { Sidecar } = require("./support.js");
+
+test("a sidecar is used, lost, and used again", async () => {
+  const sidecar = await Sidecar.start();
+  const p = await connect(sidecar.url, { retries: 0 });
+  try {
+    await p.waitReady();
+    await p.state.set("a", { x: 1 });
+    assert.deepEqual(await p.state.get("a"), { x: 1 });
+
+    const stream = p.apis.state.watch("");
+    assert.equal((await stream.next()).value.event.case, "written");
+    assert.equal((await stream.next()).value.event.case, "synced");
+    const lost = stream.next();
+    await sidecar.kill();
+    await assert.rejects(lost, (error) => {
+      assert.equal(error.reason, "runtime.connection_lost");
+      return error instanceof UnavailableError && error.retryable;
+    });
+    await assert.rejects(p.state.get("a"), { reason: "runtime.unreachable", outcome: "rejected" });
+
+    await sidecar.restart();
+    await p.waitReady();
+    assert.equal(await p.state.get("a"), undefined);
+  } finally {
+    await p.close();
+    await sidecar.kill();
+  }
+});
+
+test("a watch of the handle outlives its sidecar", async () => {
+  const sidecar = await Sidecar.start();
+  const p = await connect(sidecar.url);
+  try {
+    const watch = p.state.watch("w:");
+    assert.equal((await watch.next()).value.type, "synced");
+    const next = watch.next();
+    await sidecar.kill();
+    await sidecar.restart();
+    assert.equal((await next).value.type, "resync");
+    assert.equal((await watch.next()).value.type, "synced");
+    watch.close();
+  } finally {
+    await p.close();
+    await sidecar.kill();
+  }
+});
+
+test("a signal of the terminal ends the command well", async () => {
+  const sidecar = await Sidecar.start();
+  assert.deepEqual(await sidecar.kill("SIGTERM"), { code: 0, by: null });
+});
+
+test("`open` takes the sidecar that the environment names", async () => {
+  const sidecar = await Sidecar.start();
+  process.env.PILLION_ENDPOINT = sidecar.url;
+  const p = await open();
+  try {
+    assert.equal((await p.status()).mode, "dev");
+  } finally {
+    delete process.env.PILLION_ENDPOINT;
+    await p.close();
+    await sidecar.kill();
+  }
+});
