@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
 use pillion::{Apis, Cx, Error, Events, Pillion, Reason, Result};
 use pyo3::prelude::*;
@@ -117,9 +116,12 @@ impl Caller {
                 let (pillion, cancel) = (caller.pillion()?, options.cancel());
                 let cx = Cx { cancel, ..options.cx(&pillion, true) };
                 let answer = call(pillion.apis(), cx, requests);
-                Ok(message(answer.await?))
+                Ok::<Answer, Error>(message(answer.await?))
             };
-            Box::pin(async move { Ok(Events::new(one.into_stream())) }) as BoxFuture<'static, Result<Messages>>
+            Box::pin(async move {
+                let answer = one.await?;
+                Ok(Events::new(futures::stream::iter([Ok(answer)])))
+            }) as BoxFuture<'static, Result<Messages>>
         })
     }
 
@@ -197,6 +199,12 @@ impl Client {
             Ok(nothing())
         };
         self.0.mode().run(py, Box::pin(work))
+    }
+
+    /// A handle on the same runtime whose calls are awaited, or block.
+    fn twin(&self, py: Python<'_>, asynchronous: bool) -> PyResult<Py<PyAny>> {
+        let pillion = self.0.pillion().map_err(|error| crate::error::raise(py, &error))?;
+        Self::answer(pillion, Mode::of(asynchronous))(py)
     }
 
     #[getter]

@@ -24,9 +24,11 @@ pub fn emit(binding: &Binding<'_>) -> Result<Files> {
                 Shape::Duplex => "duplex",
             };
             let block = &api.service.block;
+            let required = call.parameters.iter().filter(|parameter| parameter.required);
+            let required = required.map(|parameter| format!("{:?}, ", parameter.member.name())).collect::<String>();
             writeln!(
                 code,
-                "    ({block:?}, {:?}): Method({:?}, {:?}, {shape:?}, {:?}, {:?}),",
+                "    ({block:?}, {:?}): Method({:?}, {:?}, {shape:?}, {:?}, {:?}, ({required})),",
                 call.method.snake(),
                 name::python(block),
                 name::python(&call.method.snake()),
