@@ -72,9 +72,9 @@ function readEnum(of, value) {
 
 /** RFC 3339; what is below the millisecond goes into `nanoseconds`, as in what this package gives. */
 function readTimestamp(text) {
-  const [, fraction = ""] = /\.(\d+)/.exec(text) ?? [];
-  const date = new Date(text.replace(/\.\d+/, fraction && `.${fraction.padEnd(3, "0").slice(0, 3)}`));
-  const nanoseconds = Number(fraction.slice(3).padEnd(6, "0"));
+  const [, digits = ""] = /\.(\d+)/.exec(text) ?? [];
+  const date = new Date(text.replace(/\.\d+/, digits && `.${digits.padEnd(3, "0").slice(0, 3)}`));
+  const nanoseconds = Number(digits.slice(3).padEnd(6, "0"));
   if (nanoseconds !== 0) Object.defineProperty(date, "nanoseconds", { value: nanoseconds });
   return date;
 }
@@ -82,8 +82,8 @@ function readTimestamp(text) {
 function readDuration(text) {
   const parts = /^(-?)(\d+)(?:\.(\d{1,9}))?s$/.exec(text);
   if (parts === null) throw invalid(`${text} is not a duration`);
-  const [, sign, seconds, fraction = ""] = parts;
-  const millis = Number(seconds) * 1000 + Number(fraction.padEnd(9, "0")) / NANOS_PER_MILLI;
+  const [, sign, seconds, digits = ""] = parts;
+  const millis = Number(seconds) * 1000 + Number(digits.padEnd(9, "0")) / NANOS_PER_MILLI;
   return sign ? -millis : millis;
 }
 

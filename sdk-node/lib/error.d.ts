@@ -5,7 +5,7 @@ import type { Category, Reason } from "./gen/errors.js";
  * category, such as {@link NotFoundError}. `instanceof` also holds for errors of another copy of this package.
  */
 export declare class PillionError extends Error {
-  private constructor();
+  protected constructor(message: string);
   /** What kind of failure it was. */
   readonly category: Category;
   /** The code: `state.etag_mismatch`. `npx pillion explain` knows each. */

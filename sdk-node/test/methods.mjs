@@ -2,6 +2,6 @@
 
 import bridge from "../lib/bridge.js";
 
-const BY_HAND = ["constructor", "close", "waitReady", "stateEntries", "stateChanges"];
+const BY_HAND = new Set(["constructor", "close", "waitReady", "stateEntries", "stateChanges"]);
 
-export const METHODS = Object.getOwnPropertyNames(bridge.native.Handle.prototype).filter((name) => !BY_HAND.includes(name));
+export const METHODS = Object.getOwnPropertyNames(bridge.native.Handle.prototype).filter((name) => !BY_HAND.has(name));

@@ -9,7 +9,7 @@ const require = createRequire(import.meta.url);
 const cjs = require("../lib/index.js");
 
 test("`import` and `require` give the same", () => {
-  assert.deepEqual(Object.keys(esm).sort(), Object.keys(cjs).sort());
+  assert.deepEqual(Object.keys(esm).toSorted(), Object.keys(cjs).toSorted());
   for (const name of Object.keys(cjs)) assert.equal(esm[name], cjs[name], name);
 });
 
@@ -28,7 +28,6 @@ test("errors of another copy of the package are known", async () => {
 });
 
 test("loading the package keeps nothing alive and starts no thread", async () => {
-  const { readdirSync } = await import("node:fs");
   if (process.platform !== "linux") return;
   const { run } = require("./support.js");
   const { code, stdout } = await run("fixture/threads.mjs");

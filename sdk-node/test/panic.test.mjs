@@ -40,5 +40,5 @@ test("a panic in any exported function is an InternalError", async () => {
 
 test("nothing is exported that the list above does not know", () => {
   const known = ["Bridge", "Handle", "Stream", "command", "connect", "embedded", "open", "panicNext"];
-  assert.deepEqual(Object.keys(native).sort(), known.sort());
+  assert.deepEqual(Object.keys(native).toSorted(), known.toSorted());
 });

@@ -143,7 +143,7 @@ test("a closed handle says so, and closing again does nothing", async () => {
   await p[Symbol.asyncDispose]();
 });
 
-test("data in a folder is there again", async (t) => {
+test("data in a folder is there again", async () => {
   const { mkdtempSync } = await import("node:fs");
   const dataDir = mkdtempSync(`${(await import("node:os")).tmpdir()}/pillion-node-`);
   for (const expected of [undefined, 1, 1]) {

@@ -1,0 +1,3 @@
+import kit from "./testing.js";
+
+export const { testing } = kit;
