@@ -25,7 +25,7 @@ pub mod state;
 pub mod worker;
 
 pub use clock::{Clock, SystemClock, VirtualClock};
-pub use component::Component;
+pub use component::{Component, Refusal};
 pub use durability::{Durability, LocalDurability, Replication};
 pub use duration::HumanDuration;
 pub use env::{OpenEnv, Random, SystemRandom};

@@ -3,13 +3,14 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use schemars::Schema;
 
 use crate::caps::Checked;
-use crate::component::Component;
+use crate::component::{Component, Refusal};
 use crate::env::OpenEnv;
 use crate::error::{Error, Result};
 use crate::state::StateStore;
@@ -49,6 +50,8 @@ impl Registry {
 }
 
 type Parse = fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Settings, erased_serde::Error>;
+type Check = fn(&Settings) -> Result<(), Refusal>;
+type Folder = fn(&Settings) -> Option<PathBuf>;
 type Open = fn(Settings, OpenEnv) -> BoxFuture<'static, Result<OpenState>>;
 
 /// A type of state store.
@@ -56,6 +59,8 @@ pub struct StateType {
     name: &'static str,
     schema: Schema,
     parse: Parse,
+    check: Check,
+    folder: Folder,
     open: Open,
 }
 
@@ -76,6 +81,12 @@ impl fmt::Debug for Settings {
     }
 }
 
+impl Settings {
+    fn of<C: Component>(&self) -> Option<&C::Config> {
+        self.0.downcast_ref()
+    }
+}
+
 impl StateType {
     fn of<C: Component + StateStore>() -> Self {
         Self {
@@ -85,11 +96,14 @@ impl StateType {
                 let config: C::Config = erased_serde::deserialize(deserializer)?;
                 Ok(Settings(Arc::new(config)))
             },
+            check: |settings| settings.of::<C>().map_or(Ok(()), C::check),
+            folder: |settings| settings.of::<C>().and_then(C::folder).map(Path::to_owned),
             open: |settings, env| {
                 Box::pin(async move {
-                    let Some(config) = settings.0.downcast_ref::<C::Config>() else {
+                    let Some(config) = settings.of::<C>() else {
                         return Err(Error::internal("settings of another component type"));
                     };
+                    C::check(config)?;
                     let component = Arc::new(C::open(config.clone(), env).await?);
                     let closing = component.clone();
                     Ok(OpenState {
@@ -123,6 +137,19 @@ impl StateType {
         deserializer: &mut dyn erased_serde::Deserializer<'_>,
     ) -> Result<Settings, erased_serde::Error> {
         (self.parse)(deserializer)
+    }
+
+    /// Looks at settings as a whole; see [`Component::check`].
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check(&self, settings: &Settings) -> Result<(), Refusal> {
+        (self.check)(settings)
+    }
+
+    /// The folder that a component with these settings needs for itself alone.
+    pub fn folder(&self, settings: &Settings) -> Option<PathBuf> {
+        (self.folder)(settings)
     }
 
     /// Opens a store with settings that [`parse`](Self::parse) of the same type returned.

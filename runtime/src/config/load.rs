@@ -1,6 +1,7 @@
 //! From text to a [`Config`]: every step reports what it finds, and the rest is checked all the same.
 
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, btree_map};
+use std::path::{Component as PathComponent, Path, PathBuf};
 
 use pillion_core::KeyPrefix;
 use pillion_proto::Reason;
@@ -104,6 +105,7 @@ impl<'a> Loader<'a> {
             _ => Span::at(root.span.start),
         };
         let file: File = de::read(&root, place, report)?;
+        check_folders(&components, &base_dir, &root, report);
         check_security(&root, &file, report);
         let File { app, listen, components: _, limits, deadlines, layotto, security, log } = file;
         Some(Config { app, listen, components, limits, deadlines, layotto, security, log, base_dir })
@@ -149,7 +151,7 @@ impl<'a> Loader<'a> {
             Some(prefix) => prefix.read(report).map(|KeyPrefixText(prefix)| prefix),
         };
         let kind = self.kind(entry, report)?;
-        let settings = settings(kind, entry, report);
+        let settings = settings(kind, entry, report).filter(|settings| check_settings(kind, settings, entry, report));
         let (key_prefix, settings) = (key_prefix?, settings?);
         let component = Component { name: entry.key.clone(), kind: kind.clone(), key_prefix, settings };
         (report.len() == before).then_some(component)
@@ -207,6 +209,56 @@ fn settings(kind: &StateType, entry: &Entry, report: &mut Report) -> Option<Sett
         let mut erased = <dyn erased_serde::Deserializer<'_>>::erase(visit);
         kind.parse(&mut erased)
     })
+}
+
+/// Has the settings of a component judged as a whole by its type.
+fn check_settings(kind: &StateType, settings: &Settings, entry: &Entry, report: &mut Report) -> bool {
+    let Err(refusal) = kind.check(settings) else { return true };
+    let place = entry.node.entry(refusal.setting).map_or(entry.key_span, Entry::place);
+    let diagnostic = Diagnostic::new(Reason::ConfigInvalidValue, refusal.message).at(place);
+    report.add(match refusal.advice {
+        Some(advice) => diagnostic.help(advice),
+        None => diagnostic,
+    });
+    false
+}
+
+/// Refuses two components that need one folder for themselves: which of them got it would be chance.
+fn check_folders(components: &[Component], base_dir: &Path, root: &Node, report: &mut Report) {
+    let mut taken: BTreeMap<PathBuf, &str> = BTreeMap::new();
+    for component in components {
+        let Some(folder) = component.kind.folder(&component.settings) else { continue };
+        match taken.entry(plain(&base_dir.join(&folder))) {
+            btree_map::Entry::Vacant(free) => {
+                free.insert(&component.name);
+            }
+            btree_map::Entry::Occupied(first) => {
+                let message = format!("`{}` and `{}` would share one folder", component.name, first.get());
+                let entry = root.entry("components").and_then(|components| components.node.entry(&component.name));
+                let refusal = Diagnostic::new(Reason::ConfigConflict, message);
+                let refusal = match entry {
+                    Some(entry) => refusal.at(entry.node.entry("dir").unwrap_or(entry).place()),
+                    None => refusal,
+                };
+                report.add(refusal.help("give each store a folder of its own"));
+            }
+        }
+    }
+}
+
+/// The path without `.` and `..`, as far as that can be known without looking at the disk.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            PathComponent::CurDir => {}
+            PathComponent::ParentDir if plain.file_name().is_some() => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// What several settings mean only together.

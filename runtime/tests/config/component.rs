@@ -1,12 +1,12 @@
 //! Component types with every kind of setting, which are configured but never opened.
 
 use std::num::NonZeroU16;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use pillion_spi::caps::StateCaps;
 use pillion_spi::state::{Applied, ApplyOptions, Entry, Key, Op, ReadOptions, StateStore};
-use pillion_spi::{ByteSize, Component, Error, HumanDuration, OpenEnv, Registry, Result, Secret};
+use pillion_spi::{ByteSize, Component, Error, HumanDuration, OpenEnv, Refusal, Registry, Result, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -21,6 +21,14 @@ pub(crate) fn registry() -> Registry {
 
 trait Named {
     const TYPE: &'static str;
+
+    fn check(&self) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        None
+    }
 }
 
 struct Unopened<C>(std::marker::PhantomData<C>);
@@ -36,7 +44,6 @@ struct MemoryConfig {
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only its reading is tested")]
 struct LocalConfig {
     /// The folder.
     dir: PathBuf,
@@ -126,6 +133,17 @@ impl Named for MemoryConfig {
 
 impl Named for LocalConfig {
     const TYPE: &'static str = "state.local";
+
+    fn check(&self) -> Result<(), Refusal> {
+        match self.dir.as_os_str().is_empty() {
+            true => Err(Refusal::new("dir", "`dir` is empty").advice("name a folder")),
+            false => Ok(()),
+        }
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        Some(&self.dir)
+    }
 }
 
 impl Named for RedisConfig {
@@ -139,6 +157,14 @@ where
 {
     const TYPE: &'static str = C::TYPE;
     type Config = C;
+
+    fn check(config: &C) -> Result<(), Refusal> {
+        config.check()
+    }
+
+    fn folder(config: &C) -> Option<&Path> {
+        config.folder()
+    }
 
     async fn open(_: C, _: OpenEnv) -> Result<Self> {
         Err(Error::unsupported("never opened"))

@@ -1,16 +1,16 @@
 //! `state.local`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pillion_spi::caps::{FirstWrite, StateCaps, Transact, Ttl, Watch};
-use pillion_spi::error::{Error, Result};
+use pillion_spi::error::Result;
 use pillion_spi::state::{
     Action, Applied, ApplyOptions, Entry, Key, Op, Page, ReadOptions, Scan, StateStore, Trouble, WatchSpec, WatchStream,
 };
-use pillion_spi::{Component, OpenEnv};
+use pillion_spi::{Component, OpenEnv, Refusal};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -53,10 +53,18 @@ impl Component for State {
     const TYPE: &'static str = "state.local";
     type Config = StateConfig;
 
-    async fn open(config: StateConfig, env: OpenEnv) -> Result<Self> {
+    fn check(config: &StateConfig) -> Result<(), Refusal> {
         if config.dir.as_os_str().is_empty() {
-            return Err(Error::config("`dir` is empty").advice("name a folder, `./data` for instance"));
+            return Err(Refusal::new("dir", "`dir` is empty").advice("name a folder, `./data` for instance"));
         }
+        Ok(())
+    }
+
+    fn folder(config: &StateConfig) -> Option<&Path> {
+        Some(&config.dir)
+    }
+
+    async fn open(config: StateConfig, env: OpenEnv) -> Result<Self> {
         let store = Store::open(&config.dir, env).await?;
         let source = Arc::new(Watched { shared: store.shared.clone(), readers: store.readers.clone() });
         Ok(Self { store, source })

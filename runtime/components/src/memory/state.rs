@@ -9,7 +9,7 @@ use pillion_spi::error::{Error, Result};
 use pillion_spi::state::{
     Applied, ApplyOptions, Entry, Key, Op, Page, ReadOptions, Scan, StateStore, WatchSpec, WatchStream,
 };
-use pillion_spi::{ByteSize, Clock, Component, Durability, LocalDurability, OpenEnv, Random, Replication};
+use pillion_spi::{ByteSize, Clock, Component, Durability, LocalDurability, OpenEnv, Random, Refusal, Replication};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::Notify;
@@ -112,10 +112,15 @@ impl Component for State {
     const TYPE: &'static str = "state.memory";
     type Config = StateConfig;
 
-    async fn open(config: StateConfig, env: OpenEnv) -> Result<Self> {
+    fn check(config: &StateConfig) -> Result<(), Refusal> {
         if config.max_bytes < ByteSize::kib(4) {
-            return Err(Error::config(format!("`max_bytes` is {}; it must be at least 4KiB", config.max_bytes)));
+            let message = format!("`max_bytes` is {}; it must be at least 4KiB", config.max_bytes);
+            return Err(Refusal::new("max_bytes", message));
         }
+        Ok(())
+    }
+
+    async fn open(config: StateConfig, env: OpenEnv) -> Result<Self> {
         // Random, so that a revision of another process's store is not taken for one of this; small
         // enough for programs that keep numbers as floating point.
         let revision = env.random.u64() >> 14;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use pillion_spi::network::Endpoint;
-use pillion_spi::{Error, HumanDuration, Result, Secret};
+use pillion_spi::{HumanDuration, Refusal, Secret};
 use redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
@@ -160,13 +160,13 @@ pub(super) struct Target {
 }
 
 impl StateConfig {
-    pub(super) fn target(&self) -> Result<Target> {
+    pub(super) fn target(&self) -> Result<Target, Refusal> {
         let mut login = self.url.0.redis_settings().clone();
         if self.password.is_some() && login.password().is_some() {
-            return Err(Error::config("the password stands twice, in `url` and in `password`"));
+            return Err(Refusal::new("password", "the password stands twice, in `url` and in `password`"));
         }
         if self.username.is_some() && login.username().is_some() {
-            return Err(Error::config("the user name stands twice, in `url` and in `username`"));
+            return Err(Refusal::new("username", "the user name stands twice, in `url` and in `username`"));
         }
         if let Some(username) = &self.username {
             login = login.set_username(username);
@@ -175,7 +175,7 @@ impl StateConfig {
             login = login.set_password(password.expose());
         }
         if login.username().is_some() && login.password().is_none() {
-            return Err(Error::config("a user name without a password").advice("set `password`"));
+            return Err(Refusal::new("username", "a user name without a password").advice("set `password`"));
         }
         let endpoint = self.url.endpoint();
         let tls_name = match &endpoint {
@@ -186,13 +186,17 @@ impl StateConfig {
         if tls_name.is_none()
             && (tls.insecure || tls.ca_file.is_some() || tls.cert_file.is_some() || tls.key_file.is_some())
         {
-            return Err(Error::config("`tls` is set, but `url` does not use TLS").advice("write `rediss://`"));
+            return Err(Refusal::new("tls", "`tls` is set, but `url` does not use TLS").advice("write `rediss://`"));
         }
         if tls.cert_file.is_some() != tls.key_file.is_some() {
-            return Err(Error::config("`tls.cert_file` and `tls.key_file` need each other"));
+            return Err(Refusal::new("tls", "`tls.cert_file` and `tls.key_file` need each other"));
         }
-        if self.connect_timeout.get().is_zero() || self.response_timeout.get().is_zero() {
-            return Err(Error::config("`connect_timeout` and `response_timeout` must not be zero"));
+        for (setting, timeout) in
+            [("connect_timeout", self.connect_timeout), ("response_timeout", self.response_timeout)]
+        {
+            if timeout.get().is_zero() {
+                return Err(Refusal::new(setting, format!("`{setting}` must not be zero")));
+            }
         }
         Ok(Target { endpoint, tls_name, login: login.set_skip_set_lib_name() })
     }

@@ -10,7 +10,7 @@ use pillion_spi::state::{
     WatchStream,
 };
 use pillion_spi::worker::PerWorker;
-use pillion_spi::{Component, OpenEnv, Result};
+use pillion_spi::{Component, OpenEnv, Refusal, Result};
 
 use super::config::StateConfig;
 use super::error::Fault;
@@ -42,6 +42,10 @@ impl Component for State {
     const TYPE: &'static str = "state.redis";
 
     type Config = StateConfig;
+
+    fn check(config: &StateConfig) -> Result<(), Refusal> {
+        config.target().map(drop)
+    }
 
     async fn open(config: StateConfig, env: OpenEnv) -> Result<Self> {
         let workers = env.workers;
