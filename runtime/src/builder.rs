@@ -16,6 +16,7 @@ use pillion_proto::{Apis, CallHook, Error, Hooks, Reason, Result};
 use pillion_spi::network::{Network, SystemNetwork};
 use pillion_spi::{Clock, OpenEnv, Random, Registry, Secret, SystemClock, SystemRandom};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
 use crate::runtime::{Declared, Runtime};
@@ -168,7 +169,8 @@ impl Builder {
         env.base_dir = self.config.base_dir.clone();
 
         let limits = self.limits();
-        let mut states = States::new(limits, self.clock.clone());
+        let stopping = CancellationToken::new();
+        let mut states = States::new(limits, self.clock.clone(), stopping.clone());
         let mut declared = Vec::new();
         for component in &self.config.components {
             let slot = Arc::new(Slot::new(component.name.as_str().into(), &component.kind, self.clock.clone()));
@@ -209,7 +211,7 @@ impl Builder {
             hooks.push(faults);
         }
         let hooks = Hooks::from_iter(hooks);
-        Ok(Runtime::new(apis.hooked(&hooks), hooks, declared, env, addresses))
+        Ok(Runtime::new(apis.hooked(&hooks), hooks, declared, env, addresses, stopping))
     }
 
     fn limits(&self) -> pillion_core::Limits {

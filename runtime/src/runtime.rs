@@ -34,6 +34,9 @@ pub struct Runtime {
     declared: Vec<Declared>,
     env: OpenEnv,
     openers: TaskTracker,
+    /// Nothing more is opened.
+    abandoned: CancellationToken,
+    /// Calls without an end of their own are over.
     stopping: CancellationToken,
     #[cfg_attr(not(feature = "server"), allow(dead_code))]
     pub(crate) addresses: watch::Sender<Vec<String>>,
@@ -57,18 +60,19 @@ impl Runtime {
         declared: Vec<Declared>,
         env: OpenEnv,
         addresses: watch::Sender<Vec<String>>,
+        stopping: CancellationToken,
     ) -> Self {
-        let (openers, stopping) = (TaskTracker::new(), CancellationToken::new());
-        Self { apis, hooks, declared, env, openers, stopping, addresses }
+        let (openers, abandoned) = (TaskTracker::new(), CancellationToken::new());
+        Self { apis, hooks, declared, env, openers, abandoned, stopping, addresses }
     }
 
     /// Begins to open the components, on the current tokio runtime.
     pub(crate) fn open(&self) {
         for Declared { slot, kind, settings } in &self.declared {
             let (slot, kind, settings, env) = (slot.clone(), kind.clone(), settings.clone(), self.env.clone());
-            let stopping = self.stopping.clone();
+            let abandoned = self.abandoned.clone();
             self.openers.spawn(async move {
-                stopping.run_until_cancelled(slot.run(&kind, &settings, &env)).await;
+                abandoned.run_until_cancelled(slot.run(&kind, &settings, &env)).await;
             });
         }
         self.openers.close();
@@ -84,9 +88,16 @@ impl Runtime {
         self.declared.iter().all(|declared| declared.slot.status().phase == Phase::Ready)
     }
 
+    /// Ends what would never end by itself, such as watches, with `runtime.draining`. Other calls go
+    /// on as before.
+    pub fn end_watches(&self) {
+        self.stopping.cancel();
+    }
+
     /// Closes every component and waits until nothing of them is left, each for at most `grace`.
     pub async fn close(&self, grace: Duration) {
-        self.stopping.cancel();
+        self.end_watches();
+        self.abandoned.cancel();
         self.openers.close();
         self.openers.wait().await;
         let clock = &*self.env.clock;
@@ -101,6 +112,6 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        self.stopping.cancel();
+        self.abandoned.cancel();
     }
 }

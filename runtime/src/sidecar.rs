@@ -55,9 +55,10 @@ impl Sidecar {
         &self.runtime
     }
 
-    /// Stops: takes no more connections, lets calls under way end within the configured grace, then
-    /// closes the components. Returns how many calls did not end in time.
+    /// Stops: ends watches, takes no more connections, lets calls under way end within the configured
+    /// grace, then closes the components. Returns how many calls did not end in time.
     pub async fn stop(self) -> usize {
+        self.runtime.end_watches();
         let drained = self.server.drain(self.grace).await;
         self.runtime.close(CLOSING).await;
         drained.unfinished

@@ -191,7 +191,8 @@ pub struct Deadlines {
     /// Default: `20s`.
     #[serde(deserialize_with = "up_to_an_hour")]
     pub keep_alive_answer: HumanDuration,
-    /// For calls under way when the runtime is told to stop: 0s to 1h. Default: `30s`.
+    /// For calls under way when the runtime is told to stop: 0s to 1h. Watches and the like end at
+    /// once. Default: `20s`, which leaves time to close before a supervisor that kills after 30 s.
     #[serde(deserialize_with = "none_to_hour")]
     pub shutdown: HumanDuration,
 }
@@ -205,7 +206,7 @@ impl Default for Deadlines {
             body: HumanDuration::from_secs(30),
             keep_alive: HumanDuration::from_secs(60),
             keep_alive_answer: HumanDuration::from_secs(20),
-            shutdown: HumanDuration::from_secs(30),
+            shutdown: HumanDuration::from_secs(20),
         }
     }
 }

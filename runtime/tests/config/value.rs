@@ -51,7 +51,7 @@ fn what_is_not_set_has_the_documented_default() {
     assert_eq!(config.deadlines.body.get(), Duration::from_secs(30));
     assert_eq!(config.deadlines.keep_alive.get(), Duration::from_secs(60));
     assert_eq!(config.deadlines.keep_alive_answer.get(), Duration::from_secs(20));
-    assert_eq!(config.deadlines.shutdown.get(), Duration::from_secs(30));
+    assert_eq!(config.deadlines.shutdown.get(), Duration::from_secs(20));
     assert!(config.layotto.hello.is_empty());
     assert!(config.security.token.is_none());
     assert_eq!(config.log.level, LogLevel::Info);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::{StreamExt, future};
+use futures::{Stream, StreamExt, future, stream};
 use pillion_proto::state::v1::{
     DeleteManyRequest, DeleteManyResponse, DeleteRequest, DeleteResponse, EntryDeleted, EntryWritten, GetManyRequest,
     GetManyResponse, GetRequest, GetResponse, GetResult, ListRequest, ListResponse, Resync, SetManyRequest,
@@ -22,6 +22,7 @@ use pillion_spi::state::{
     Applied, ApplyOptions, Condition, Key, Op, OpOutcome, ReadOptions, Scan, StateStore, WatchEvent, WatchSpec,
 };
 use pillion_spi::{Clock, Kind};
+use tokio_util::sync::CancellationToken;
 
 use crate::key::{KeyPrefix, KeySpace};
 use crate::limit::Limits;
@@ -37,6 +38,7 @@ pub struct States {
     stores: BTreeMap<String, Declared>,
     limits: Limits,
     clock: Arc<dyn Clock>,
+    stopping: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -54,8 +56,10 @@ struct View<'a> {
 
 impl States {
     /// No stores yet.
-    pub fn new(limits: Limits, clock: Arc<dyn Clock>) -> Self {
-        Self { stores: BTreeMap::new(), limits, clock }
+    ///
+    /// Watches end when `stopping` is cancelled.
+    pub fn new(limits: Limits, clock: Arc<dyn Clock>, stopping: CancellationToken) -> Self {
+        Self { stores: BTreeMap::new(), limits, clock, stopping }
     }
 
     /// Declares a store.
@@ -372,11 +376,25 @@ impl StateApi for States {
         }
         let events = self.within(cx, &view, false, view.store.watch(spec)).await?;
         let (keys, name) = (view.keys, view.name.to_owned());
-        Ok(Events::new(events.filter_map(move |event| {
+        let shown = events.filter_map(move |event| {
             let event = event.map_err(|error| translate::error(&name, error));
             future::ready(event.map(|event| shown_event(&keys, event)).transpose())
-        })))
+        });
+        Ok(Events::new(until(shown, self.stopping.clone())))
     }
+}
+
+/// A stream that has no end of its own, which therefore ends when the runtime begins to stop: waiting
+/// for it would only use up the time that is given to calls which do end.
+fn until<T: Send>(
+    events: impl Stream<Item = Result<T>> + Send,
+    stopping: CancellationToken,
+) -> impl Stream<Item = Result<T>> + Send {
+    let stopped = stopping.clone();
+    let farewell = stream::once(async move {
+        stopped.is_cancelled().then(|| Err(Error::new(Reason::RuntimeDraining, "the runtime is shutting down")))
+    });
+    events.take_until(stopping.cancelled_owned()).chain(farewell.filter_map(future::ready))
 }
 
 /// An event as the caller sees it; `None` for a key of another space.
