@@ -49,7 +49,7 @@ pub struct ComponentStatus {
     /// Why it cannot be used.
     #[prost(string, tag = "5")]
     pub cause: ::prost::alloc::string::String,
-    /// How often it was tried to open it.
+    /// How often it was tried to open it; 0 for one that was open and lost its backend.
     #[prost(uint32, tag = "6")]
     pub attempts: u32,
     /// What it can do, by name; only while it is ready.
@@ -61,6 +61,9 @@ pub struct ComponentStatus {
     /// What its acknowledgements are worth; only while it is ready.
     #[prost(message, optional, tag = "8")]
     pub durability: ::core::option::Option<super::super::common::v1::Durability>,
+    /// What to do about the cause, where that is known.
+    #[prost(string, tag = "9")]
+    pub advice: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetMetricsRequest {}

@@ -440,6 +440,9 @@ impl serde::Serialize for ComponentStatus {
         if self.durability.is_some() {
             len += 1;
         }
+        if !self.advice.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer
             .serialize_struct("pillion.actuator.v1.ComponentStatus", len)?;
         if !self.name.is_empty() {
@@ -470,6 +473,9 @@ impl serde::Serialize for ComponentStatus {
         if let Some(v) = self.durability.as_ref() {
             struct_ser.serialize_field("durability", v)?;
         }
+        if !self.advice.is_empty() {
+            struct_ser.serialize_field("advice", &self.advice)?;
+        }
         struct_ser.end()
     }
 }
@@ -488,6 +494,7 @@ impl<'de> serde::Deserialize<'de> for ComponentStatus {
             "attempts",
             "capabilities",
             "durability",
+            "advice",
         ];
         #[allow(clippy::enum_variant_names)]
         enum GeneratedField {
@@ -499,6 +506,7 @@ impl<'de> serde::Deserialize<'de> for ComponentStatus {
             Attempts,
             Capabilities,
             Durability,
+            Advice,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(
@@ -533,6 +541,7 @@ impl<'de> serde::Deserialize<'de> for ComponentStatus {
                             "attempts" => Ok(GeneratedField::Attempts),
                             "capabilities" => Ok(GeneratedField::Capabilities),
                             "durability" => Ok(GeneratedField::Durability),
+                            "advice" => Ok(GeneratedField::Advice),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -564,6 +573,7 @@ impl<'de> serde::Deserialize<'de> for ComponentStatus {
                 let mut attempts__ = None;
                 let mut capabilities__ = None;
                 let mut durability__ = None;
+                let mut advice__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Name => {
@@ -622,6 +632,12 @@ impl<'de> serde::Deserialize<'de> for ComponentStatus {
                             }
                             durability__ = map_.next_value()?;
                         }
+                        GeneratedField::Advice => {
+                            if advice__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("advice"));
+                            }
+                            advice__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(ComponentStatus {
@@ -633,6 +649,7 @@ impl<'de> serde::Deserialize<'de> for ComponentStatus {
                     attempts: attempts__.unwrap_or_default(),
                     capabilities: capabilities__.unwrap_or_default(),
                     durability: durability__,
+                    advice: advice__.unwrap_or_default(),
                 })
             }
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use pillion_proto::{Cx, Error, Reason, Result};
 use pillion_spi::registry::{OpenState, Settings, StateType};
@@ -16,6 +16,15 @@ const ATTEMPT: Duration = Duration::from_secs(20);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait, short enough that a backend which is back is used within seconds.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// How often the log repeats that a component still cannot be opened for the same cause.
+const REMINDER: Duration = Duration::from_secs(300);
+
+/// What the log was told last of a component that cannot be opened.
+struct Told {
+    cause: String,
+    at: Instant,
+}
 
 /// What a declared component is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +53,7 @@ pub struct Status {
     pub phase: Phase,
     /// Since when. Attempts that fail alike do not count as a change.
     pub since: SystemTime,
-    /// How often it was tried to open it.
+    /// How often it was tried to open it; 0 for one that was open and lost its backend.
     pub attempts: u32,
 }
 
@@ -101,6 +110,8 @@ impl Slot {
         {
             status.phase = Phase::Failed { cause: trouble.cause, advice: None, permanent: false };
             status.since = trouble.since;
+            // It was opened; what it tries now is to reach its backend again.
+            status.attempts = 0;
         }
         status
     }
@@ -109,12 +120,18 @@ impl Slot {
     /// Dropping the future gives up.
     pub async fn run(&self, component_type: &StateType, settings: &Settings, env: &OpenEnv) {
         let mut wait = FIRST_WAIT;
+        let mut told: Option<Told> = None;
         loop {
             // Each attempt owns its tasks, so that a failed one can be swept up whole.
             let attempt = env.renew(self.name.clone());
             let opened = self.clock.timeout(ATTEMPT, component_type.open(settings.clone(), attempt.clone())).await;
             let error = match opened {
-                Ok(Ok(open)) => return self.succeeded(open).await,
+                Ok(Ok(open)) => {
+                    if told.is_some() {
+                        tracing::info!(component = %self.name, "component is open");
+                    }
+                    return self.succeeded(open).await;
+                }
                 Ok(Err(error)) => error,
                 Err(_) => {
                     pillion_spi::Error::new(Kind::Deadline, format!("it did not open within {} s", ATTEMPT.as_secs()))
@@ -122,7 +139,14 @@ impl Slot {
             };
             attempt.finish_tasks().await;
             let permanent = error.kind() == Kind::Config;
-            tracing::warn!(component = %self.name, %error, permanent, "component cannot be opened");
+            let cause = error.to_string();
+            let now = self.clock.now();
+            // Attempts come every two seconds, and one that fails like those before is no news.
+            if told.as_ref().is_none_or(|told| told.cause != cause || now.duration_since(told.at) >= REMINDER) {
+                let advice = error.advice_text();
+                tracing::warn!(component = %self.name, %error, advice, permanent, "component cannot be opened");
+                told = Some(Told { cause, at: now });
+            }
             self.failed(&error, permanent);
             if permanent {
                 return;

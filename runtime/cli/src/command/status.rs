@@ -44,9 +44,17 @@ fn line(component: &ComponentStatus) -> String {
     };
     let detail = match component.state() {
         ComponentState::Ready => component.durability.as_ref().map(durability).unwrap_or_default(),
-        _ => format!("{} (attempts: {})", component.cause, component.attempts),
+        ComponentState::Connecting => component.cause.clone(),
+        _ => match component.attempts {
+            0 => format!("{} (it is tried again and again)", component.cause),
+            attempts => format!("{} (attempts: {attempts})", component.cause),
+        },
     };
-    format!("  {state:<10} {:<16} {:<16} {detail}\n", component.name, component.r#type)
+    let advice = match component.advice.as_str() {
+        "" => String::new(),
+        advice => format!("    try: {advice}\n"),
+    };
+    format!("  {state:<10} {:<16} {:<16} {detail}\n{advice}", component.name, component.r#type)
 }
 
 fn durability(durability: &Durability) -> String {

@@ -101,11 +101,11 @@ impl ActuatorApi for Actuator {
 
 fn component(slot: &Slot) -> ComponentStatus {
     let Status { phase, since, attempts } = slot.status();
-    let (state, cause) = match phase {
-        Phase::Connecting => (ComponentState::Connecting, String::new()),
-        Phase::Ready => (ComponentState::Ready, String::new()),
-        Phase::Failed { cause, .. } => (ComponentState::Failed, cause),
-        Phase::Closed => (ComponentState::Failed, "the runtime is shutting down".to_owned()),
+    let (state, cause, advice) = match phase {
+        Phase::Connecting => (ComponentState::Connecting, String::new(), None),
+        Phase::Ready => (ComponentState::Ready, String::new(), None),
+        Phase::Failed { cause, advice, .. } => (ComponentState::Failed, cause, advice),
+        Phase::Closed => (ComponentState::Failed, "the runtime is shutting down".to_owned(), None),
     };
     let store = slot.opened().filter(|_| state == ComponentState::Ready);
     ComponentStatus {
@@ -114,6 +114,7 @@ fn component(slot: &Slot) -> ComponentStatus {
         state: state.into(),
         since: timestamp(since),
         cause,
+        advice: advice.unwrap_or_default(),
         attempts,
         capabilities: store.map(|store| state::capabilities(store).collect()).unwrap_or_default(),
         durability: store.map(|store| crate::translate::durability(store.caps().durability)),
