@@ -1,6 +1,8 @@
 //! Exit codes. Those above 63 are of sysexits.h, so that a service manager can tell a wrong
 //! configuration (never start again) from a busy backend (try again).
 
+use std::process::ExitStatus;
+
 use pillion_proto::error::Category;
 use pillion_proto::{Error, Reason};
 use pillion_runtime::config::Diagnostics;
@@ -21,6 +23,24 @@ pub(crate) const CONFIG: u8 = 78;
 pub(crate) const TIMEOUT: u8 = 124;
 /// It was interrupted.
 pub(crate) const INTERRUPTED: u8 = 130;
+
+/// How a shell reports a command that ended like this.
+pub(crate) fn of_command(status: ExitStatus) -> u8 {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return u8::try_from(128 + signal).unwrap_or(FAILED);
+    }
+    status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED)
+}
+
+/// How a shell reports a command that could not be started.
+pub(crate) fn not_started(error: &std::io::Error) -> u8 {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => 127,
+        std::io::ErrorKind::PermissionDenied => 126,
+        _ => FAILED,
+    }
+}
 
 /// Why a command failed.
 #[derive(Debug)]

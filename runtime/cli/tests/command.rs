@@ -4,6 +4,8 @@
 
 mod process;
 
+use std::io::{Read as _, Write as _};
+
 use process::{Sidecar, pillion, run};
 
 #[test]
@@ -18,6 +20,9 @@ fn each_command_line_ends_as_documented() {
     let typo = file("typo.yaml", "components:\n  state: {type: state.memory, max_byte: 1MiB}\n");
     let unset = file("unset.yaml", "components: {cache: {type: state.redis, url: \"${NOT_SET_ANYWHERE}\"}}");
     let exposed = file("exposed.yaml", "listen: {tcp: \"0.0.0.0:0\"}");
+    let small = file("small.yaml", "components: {state: {type: state.memory, max_bytes: 1KiB}}");
+    let no_dir = file("no_dir.yaml", "components: {state: {type: state.local, dir: \"${NOT_SET_ANYWHERE:-}\"}}");
+    let user = file("user.yaml", "components: {cache: {type: state.redis, url: \"redis://user@127.0.0.1\"}}");
     let nowhere = "--endpoint=http://127.0.0.1:1";
     // Arguments, exit code, and a text of standard output or standard error.
     let cases: &[(&[&str], i32, &str)] = &[
@@ -26,6 +31,7 @@ fn each_command_line_ends_as_documented() {
         (&["dev", "--prot", "1"], 2, "--port"),
         (&["explain", "state.etag_mismatch"], 0, "read the entry again"),
         (&["explain", "state.etag_missmatch"], 1, "did you mean `state.etag_mismatch`"),
+        (&["explain", "nope"], 1, "there is no reason `nope`; `pillion explain` lists them"),
         (&["explain", "--json", "config.unknown_key"], 0, "\"category\":\"invalid\""),
         (&["schema"], 0, "\"state.redis\""),
         (&["schema", "state.local"], 0, "\"dir\""),
@@ -37,7 +43,12 @@ fn each_command_line_ends_as_documented() {
         (&["check", "-f", &unset], 78, "NOT_SET_ANYWHERE"),
         (&["check", "-f", folder.path().to_str().unwrap()], 78, "config."),
         (&["check", "-f", "/nonexistent/pillion.yaml"], 78, "config."),
+        (&["check", "-f", &small], 78, "at least 4KiB"),
+        (&["check", "-f", &no_dir], 78, "`dir` is empty"),
+        (&["serve", "-f", &user], 78, "a user name without a password"),
         (&["serve", "-f", &exposed], 78, "token"),
+        (&["status", "--endpoint", "localhost"], 2, "http://127.0.0.1:34904"),
+        (&["status", "--endpoint", "https://127.0.0.1:34904"], 2, "TLS"),
         (&["status", nowhere], 69, "runtime.unreachable"),
         (&["state", "get", "k", nowhere], 69, "pillion dev"),
         (&["wait", "--timeout", "200ms", nowhere], 124, "was not up in time"),
@@ -94,7 +105,7 @@ fn the_first_line_of_json_has_every_address_and_the_banner_is_short() {
     let mut sidecar = Sidecar::dev(&[]);
     assert!(sidecar.addresses["api"].as_str().unwrap().starts_with("http://127.0.0.1:"));
     assert_eq!(sidecar.addresses["pid"], sidecar.pid());
-    sidecar.wait_ready();
+    sidecar.wait_err("ready in");
     assert_eq!(sidecar.terminate(), Some(0), "SIGTERM is the usual end");
     let banner = sidecar.err();
     assert!(banner.lines().count() <= 10, "{banner}");
@@ -129,7 +140,9 @@ fn a_command_beside_the_runtime_gets_its_endpoint_and_decides_the_exit_code() {
     let ended = run(pillion().args(["dev", "--port", "0", "--", "sh", "-c", script]));
     assert_eq!(ended.code, Some(7), "{ended:?}");
     let missing = run(pillion().args(["dev", "--port", "0", "--", "no-such-program"]));
-    assert!(missing.code == Some(1) && missing.err.contains("no-such-program"), "{missing:?}");
+    assert!(missing.code == Some(127) && missing.err.contains("no-such-program"), "{missing:?}");
+    let killed = run(pillion().args(["dev", "--port", "0", "--", "sh", "-c", "kill -9 $$"]));
+    assert_eq!(killed.code, Some(128 + 9), "{killed:?}");
 }
 
 #[test]
@@ -149,18 +162,35 @@ fn an_interrupted_runtime_says_so_and_a_second_signal_ends_it_at_once() {
     let mut idle = Sidecar::dev(&[]);
     assert_eq!(idle.interrupt(), Some(130));
 
-    // A watch that is open keeps the drain waiting for its grace of 30 s.
+    // Half a request keeps the drain waiting.
     let mut busy = Sidecar::dev(&[]);
+    let mut half = std::net::TcpStream::connect(busy.endpoint.strip_prefix("http://").unwrap()).unwrap();
+    half.write_all(
+        b"PUT /v1/state/state/k HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n",
+    )
+    .unwrap();
+    let mut begun = [0; 12];
+    half.read_exact(&mut begun).unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 100");
+    busy.signal("TERM");
+    busy.wait_err("again to stop at once");
+    assert_eq!(busy.terminate(), Some(143));
+}
+
+#[test]
+fn a_watch_does_not_hold_up_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("patient.yaml");
+    std::fs::write(&file, "components: {state: {type: state.memory}}\ndeadlines: {shutdown: 1h}").unwrap();
+    let mut sidecar = Sidecar::dev(&["-f", file.to_str().unwrap()]);
     let mut watch = pillion()
-        .args(["state", "watch", "--endpoint", &busy.endpoint])
+        .args(["state", "watch", "--endpoint", &sidecar.endpoint])
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     process::line_with(watch.stderr.take().unwrap(), "watching");
-    busy.signal("TERM");
-    busy.wait_err("again to stop at once");
-    assert_eq!(busy.terminate(), Some(143));
+    assert_eq!(sidecar.terminate(), Some(0));
     let _ = watch.kill();
     let _ = watch.wait();
 }

@@ -4,10 +4,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use pillion::Pillion;
-use pillion_proto::{Apis, Cx};
+use pillion_proto::{Apis, Cx, Error};
 
 use crate::arguments::Arguments;
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 
 /// The APIs of the runtime at `--endpoint`, and a context with `--timeout` for one call.
 pub(crate) struct Remote {
@@ -19,7 +19,7 @@ pub(crate) struct Remote {
 impl Remote {
     /// Connects at the first call.
     pub(crate) async fn connect(arguments: &Arguments) -> Result<Self, Failure> {
-        let handle = pillion::connect(&arguments.endpoint).connections(1).await?;
+        let handle = pillion::connect(&arguments.endpoint).connections(1).await.map_err(wrong_endpoint)?;
         Ok(Self { apis: handle.apis().clone(), handle, timeout: arguments.timeout })
     }
 
@@ -37,6 +37,15 @@ impl Remote {
     pub(crate) fn endless(&self) -> Cx {
         Cx { deadline: None, ..self.handle.cx() }
     }
+}
+
+/// Nothing was called yet: what can be wrong is what the command line or its environment says.
+fn wrong_endpoint(error: Error) -> Failure {
+    let text = format!(
+        "{} (--endpoint or PILLION_ENDPOINT)\n  try: http://127.0.0.1:34904, or unix:///PATH for a socket",
+        error.message()
+    );
+    Failure::Message(text, exit::USAGE)
 }
 
 /// Runs a command that calls a runtime.

@@ -61,15 +61,12 @@ fn beside(command: &[OsString], started: &Started) -> Result<Pin<Box<dyn Future<
         Command::new(program).args(arguments).env("PILLION_ENDPOINT", endpoint).kill_on_drop(true).spawn().map_err(
             |error| {
                 let text = format!("cannot start `{}`: {error}", program.display());
-                Failure::Message(text, exit::FAILED)
+                Failure::Message(text, exit::not_started(&error))
             },
         )?;
     Ok(Box::pin(ended(child)))
 }
 
 async fn ended(mut child: Child) -> u8 {
-    match child.wait().await.ok().and_then(|status| status.code()) {
-        Some(code) => u8::try_from(code).unwrap_or(exit::FAILED),
-        None => exit::FAILED,
-    }
+    child.wait().await.map_or(exit::FAILED, exit::of_command)
 }

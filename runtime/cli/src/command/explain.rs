@@ -7,6 +7,9 @@ use crate::arguments::Explain;
 use crate::exit::{self, Failure};
 use crate::output::Output;
 
+/// How like a name must be to be what was meant; 1 is equal.
+const NEAR: f64 = 0.6;
+
 pub(crate) fn run(arguments: &Explain, output: &Output) -> Result<u8, Failure> {
     let Some(name) = &arguments.reason else {
         for reason in REASONS {
@@ -19,9 +22,13 @@ pub(crate) fn run(arguments: &Explain, output: &Output) -> Result<u8, Failure> {
         None => {
             let nearest = REASONS
                 .iter()
-                .map(|reason| reason.name())
-                .max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
-            let hint = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
+                .map(|reason| (strsim::normalized_damerau_levenshtein(name, reason.name()), reason.name()))
+                .filter(|(similarity, _)| *similarity >= NEAR)
+                .max_by(|(a, _), (b, _)| a.total_cmp(b));
+            let hint = match nearest {
+                Some((_, nearest)) => format!("; did you mean `{nearest}`?"),
+                None => "; `pillion explain` lists them".to_owned(),
+            };
             Err(Failure::Message(format!("there is no reason `{name}`{hint}"), exit::FAILED))
         }
     }
