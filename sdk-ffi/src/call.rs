@@ -75,6 +75,11 @@ impl FfiCancel {
     pub fn cancel(&self) {
         self.0.cancel();
     }
+
+    /// Whether it was used.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
 }
 
 /// Runs `future` until `cancel` is used.

@@ -1,20 +1,19 @@
-//! Where calls run: the first poll on the thread of the caller, so that what is there at once costs no
-//! change of threads, and what waits on threads of our own.
+//! Where calls run.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use futures::future::BoxFuture;
 use pillion::{Error, Reason, Result};
 use tokio::runtime::{Builder, Runtime};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::{FfiError, panicked};
 
-/// They carry timers, connections and the work of an embedded runtime; calls themselves run on the
-/// threads that make them.
+/// They carry timers, connections, the work of an embedded runtime, and calls that have to wait.
 const THREADS: usize = 2;
 
 /// The threads of one process.
@@ -61,47 +60,71 @@ impl Executor {
     pub(crate) fn spawn<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
-    ) -> tokio_util::task::AbortOnDropHandle<T> {
-        tokio_util::task::AbortOnDropHandle::new(self.runtime.spawn(future))
+    ) -> AbortOnDropHandle<T> {
+        AbortOnDropHandle::new(self.runtime.spawn(future))
     }
 
-    /// `future`, wherever it is polled: with the threads known, and with an error instead of a panic.
-    pub(crate) fn guard<'a, T>(&'static self, future: impl Future<Output = Result<T>> + Send + 'a) -> Guarded<'a, T> {
-        Guarded { executor: self, future: Some(Box::pin(future)) }
+    /// Runs `future` with an error instead of a panic: at first where the call is made, so that what is
+    /// there at once costs no change of threads, and then on our own.
+    ///
+    /// Only its end wakes the caller. A waker of a language takes locks of that language, such as that of
+    /// Ruby's interpreter, and what a future waits for wakes it with locks of its own held: polled
+    /// there, with both, a call could wait for itself.
+    pub(crate) fn guard<T: Send + 'static>(
+        &'static self,
+        future: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Guarded<T> {
+        Guarded { executor: self, state: State::Begun(Box::pin(future)) }
     }
 }
 
 /// See [`Executor::guard`].
-pub(crate) struct Guarded<'a, T> {
+pub(crate) struct Guarded<T> {
     executor: &'static Executor,
-    future: Option<BoxFuture<'a, Result<T>>>,
+    state: State<T>,
 }
 
-impl<T> Future for Guarded<'_, T> {
+enum State<T> {
+    Begun(BoxFuture<'static, Result<T>>),
+    Spawned(AbortOnDropHandle<Result<T>>),
+    Ended,
+}
+
+impl<T: Send + 'static> Future for Guarded<T> {
     type Output = Result<T, FfiError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let _entered = self.executor.runtime.enter();
-        let Some(future) = &mut self.future else { return Poll::Ready(Err(panicked().into())) };
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-        let result = match polled {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(result)) => result.map_err(FfiError::from),
+        let executor = self.executor;
+        let _entered = executor.runtime.enter();
+        if let State::Begun(future) = &mut self.state {
+            // Whom it would wake does not matter: it is polled again at once where it is spawned.
+            let mut nobody = Context::from_waker(Waker::noop());
+            let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut nobody)));
+            let begun = std::mem::replace(&mut self.state, State::Ended);
+            match (polled, begun) {
+                (Ok(Poll::Pending), State::Begun(future)) => self.state = State::Spawned(executor.spawn(future)),
+                (Ok(Poll::Ready(result)), _) => return Poll::Ready(result.map_err(FfiError::from)),
+                _ => return Poll::Ready(Err(panicked().into())),
+            }
+        }
+        let State::Spawned(task) = &mut self.state else { return Poll::Ready(Err(panicked().into())) };
+        let joined = std::task::ready!(Pin::new(task).poll(cx));
+        self.state = State::Ended;
+        Poll::Ready(match joined {
+            Ok(result) => result.map_err(FfiError::from),
             Err(_) => Err(panicked().into()),
-        };
-        self.future = None;
-        Poll::Ready(result)
+        })
     }
 }
 
-impl<T> Drop for Guarded<'_, T> {
+impl<T> Drop for Guarded<T> {
     fn drop(&mut self) {
-        if !self.executor.is_ours() {
+        let state = std::mem::replace(&mut self.state, State::Ended);
+        if self.executor.is_ours() {
+            self.executor.within(|| drop(state));
+        } else {
             // Whatever it holds belongs to the parent, down to locks on files.
-            std::mem::forget(self.future.take());
-            return;
+            std::mem::forget(state);
         }
-        let _entered = self.executor.runtime.enter();
-        self.future = None;
     }
 }

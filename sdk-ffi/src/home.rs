@@ -49,10 +49,10 @@ impl Home {
     }
 
     /// `future` as [`Executor::guard`] has it, where this is [`alive`](Self::alive).
-    pub(crate) fn guard<'a, T: Send + 'a>(
+    pub(crate) fn guard<T: Send + 'static>(
         &self,
-        future: impl Future<Output = Result<T>> + Send + 'a,
-    ) -> Result<Guarded<'a, T>, FfiError> {
+        future: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<Guarded<T>, FfiError> {
         self.alive()?;
         Ok(self.executor.guard(future))
     }
@@ -61,34 +61,28 @@ impl Home {
     pub(crate) async fn call<T, R>(
         &self,
         call: FfiCall,
-        run: impl FnOnce(Apis, Cx) -> R + Send,
+        run: impl FnOnce(Apis, Cx) -> R + Send + 'static,
     ) -> Result<T, FfiError>
     where
-        T: Send,
-        R: Future<Output = Result<T>> + Send,
+        T: Send + 'static,
+        R: Future<Output = Result<T>> + Send + 'static,
     {
-        let future = async {
-            let cx = call.cx(&self.p, false);
-            until(call.cancel, run(self.p.apis().clone(), cx)).await
-        };
-        self.guard(future)?.await
+        let (cx, apis) = (call.cx(&self.p, false), self.p.apis().clone());
+        self.guard(until(call.cancel, async move { run(apis, cx).await }))?.await
     }
 
     /// Opens a stream of answers.
     pub(crate) async fn download<D, R>(
         &self,
         call: FfiCall,
-        run: impl FnOnce(Apis, Cx) -> R + Send,
+        run: impl FnOnce(Apis, Cx) -> R + Send + 'static,
     ) -> Result<Stream<(), D>, FfiError>
     where
         D: Send + 'static,
-        R: Future<Output = Result<Events<D>>> + Send,
+        R: Future<Output = Result<Events<D>>> + Send + 'static,
     {
-        let future = async {
-            let cx = call.cx(&self.p, true);
-            until(call.cancel, run(self.p.apis().clone(), cx)).await
-        };
-        let events = self.guard(future)?.await?;
+        let (cx, apis) = (call.cx(&self.p, true), self.p.apis().clone());
+        let events = self.guard(until(call.cancel, async move { run(apis, cx).await }))?.await?;
         Ok(Stream::download(self.clone(), events))
     }
 
@@ -106,7 +100,8 @@ impl Home {
         let (cx, apis) = (call.cx(&self.p, true), self.p.apis().clone());
         // An upload answers when something was sent, so it cannot be awaited here.
         let open = |requests| async move { run(apis, cx, requests).await.map(Output::One) };
-        self.guard(async { Ok(Stream::upload(self.clone(), open)) })?.await
+        self.alive()?;
+        Ok(Stream::upload(self.clone(), open))
     }
 
     /// Opens a stream of requests that has a stream of answers.
@@ -122,7 +117,8 @@ impl Home {
     {
         let (cx, apis) = (call.cx(&self.p, true), self.p.apis().clone());
         let open = |requests| async move { run(apis, cx, requests).await.map(Output::Many) };
-        self.guard(async { Ok(Stream::upload(self.clone(), open)) })?.await
+        self.alive()?;
+        Ok(Stream::upload(self.clone(), open))
     }
 }
 

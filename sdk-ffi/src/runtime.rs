@@ -67,7 +67,7 @@ impl FfiRuntime {
     #[uniffi::constructor]
     pub async fn embedded(options: FfiEmbedded) -> Result<Arc<Self>, FfiError> {
         let executor = Executor::current()?;
-        executor.guard(async { Ok(Arc::new(Self::start(options, executor).await?)) }).await
+        executor.guard(async move { Ok(Arc::new(Self::start(options, executor).await?)) }).await
     }
 
     /// A handle on the sidecar at `url`. Nothing is connected yet.
@@ -81,13 +81,15 @@ impl FfiRuntime {
     /// Waits until every component can be used.
     pub async fn wait_ready(&self, timeout: Span) -> Result<(), FfiError> {
         let timeout = Duration::from(timeout);
-        self.home.guard(async { self.home.pillion().wait_ready(timeout).await })?.await
+        let p = self.home.pillion().clone();
+        self.home.guard(async move { p.wait_ready(timeout).await })?.await
     }
 
     /// Closes the connection, or stops the runtime.
     pub async fn shut(&self) -> Result<(), FfiError> {
-        let closed = async {
-            self.home.pillion().close().await;
+        let p = self.home.pillion().clone();
+        let closed = async move {
+            p.close().await;
             Ok(())
         };
         self.home.guard(closed)?.await

@@ -16,7 +16,9 @@ use crate::home::Home;
 const UPLOAD_QUEUE: usize = 16;
 
 /// A call with a stream of `U` to the runtime, of `D` from it, or both.
-pub(crate) struct Stream<U, D> {
+pub(crate) struct Stream<U, D>(Arc<Inner<U, D>>);
+
+struct Inner<U, D> {
     home: Home,
     shut: CancellationToken,
     upload: Mutex<Option<mpsc::Sender<Result<U>>>>,
@@ -53,26 +55,71 @@ impl<U: Send + 'static, D: Send + 'static> Stream<U, D> {
     }
 
     fn new(home: Home, upload: Option<mpsc::Sender<Result<U>>>, receiving: Receiving<D>) -> Self {
-        Self {
+        Self(Arc::new(Inner {
             home,
             shut: CancellationToken::new(),
             upload: Mutex::new(upload),
             receiving: AsyncMutex::new(receiving),
-        }
+        }))
     }
 
     /// The next answer; nothing at the end. One caller at a time waits for it, others for their turn.
     pub(crate) async fn next(&self, cancel: Option<Arc<FfiCancel>>) -> Result<Option<D>, FfiError> {
-        self.home.guard(until(cancel, self.received()))?.await
+        let inner = self.0.clone();
+        self.0.home.guard(until(cancel, async move { inner.received().await }))?.await
     }
 
     /// The one answer of an upload.
     pub(crate) async fn answer(&self, cancel: Option<Arc<FfiCancel>>) -> Result<D, FfiError> {
         let ended = || Error::new(Reason::RequestInvalid, "the answer of this stream was taken already");
-        let answer = async { self.received().await?.ok_or_else(ended) };
-        self.home.guard(until(cancel, answer))?.await
+        let inner = self.0.clone();
+        let answer = async move { inner.received().await?.ok_or_else(ended) };
+        self.0.home.guard(until(cancel, answer))?.await
     }
 
+    /// Sends a message; waits while the call is behind. A call that ended takes no more, and `next` or
+    /// the answer says how it ended.
+    pub(crate) async fn send(&self, message: U, cancel: Option<Arc<FfiCancel>>) -> Result<(), FfiError> {
+        self.put(Ok(message), cancel).await
+    }
+
+    /// Ends the sending side with an error.
+    pub(crate) async fn fail(&self, message: String) -> Result<(), FfiError> {
+        self.put(Err(Error::new(Reason::RequestCancelled, message)), None).await
+    }
+
+    async fn put(&self, message: Result<U>, cancel: Option<Arc<FfiCancel>>) -> Result<(), FfiError> {
+        let inner = self.0.clone();
+        let sent = async move {
+            let sender = inner.sender().clone();
+            let finished = || Error::new(Reason::RequestInvalid, "the sending side of this stream has ended");
+            let sender = sender.ok_or_else(finished)?;
+            let _ = inner.shut.run_until_cancelled(sender.send(message)).await;
+            Ok(())
+        };
+        self.0.home.guard(until(cancel, sent))?.await
+    }
+
+    /// Ends the sending side well.
+    pub(crate) fn finish(&self) {
+        self.0.sender().take();
+    }
+
+    /// Ends the call, and whatever waits for it.
+    pub(crate) fn shut(&self) {
+        self.0.shut.cancel();
+        // Where somebody waits for the next answer, they end the call when they find it shut.
+        if let Ok(mut receiving) = self.0.receiving.try_lock() {
+            self.0.home.executor().within(|| *receiving = Receiving::Ended);
+        }
+        // An upload that merely ended would look complete, should it be looked at before the call is gone.
+        if let Some(sender) = self.0.sender().take() {
+            let _ = sender.try_send(Err(cancelled()));
+        }
+    }
+}
+
+impl<U, D> Inner<U, D> {
     async fn received(&self) -> Result<Option<D>> {
         let mut receiving = self.receiving.lock().await;
         let next = async {
@@ -98,49 +145,12 @@ impl<U: Send + 'static, D: Send + 'static> Stream<U, D> {
         }
     }
 
-    /// Sends a message; waits while the call is behind. A call that ended takes no more, and `next` or
-    /// the answer says how it ended.
-    pub(crate) async fn send(&self, message: U, cancel: Option<Arc<FfiCancel>>) -> Result<(), FfiError> {
-        self.put(Ok(message), cancel).await
-    }
-
-    /// Ends the sending side with an error.
-    pub(crate) async fn fail(&self, message: String) -> Result<(), FfiError> {
-        self.put(Err(Error::new(Reason::RequestCancelled, message)), None).await
-    }
-
-    async fn put(&self, message: Result<U>, cancel: Option<Arc<FfiCancel>>) -> Result<(), FfiError> {
-        let sender = self.sender().clone();
-        let sent = async {
-            let finished = || Error::new(Reason::RequestInvalid, "the sending side of this stream has ended");
-            let sender = sender.ok_or_else(finished)?;
-            let _ = self.shut.run_until_cancelled(sender.send(message)).await;
-            Ok(())
-        };
-        self.home.guard(until(cancel, sent))?.await
-    }
-
-    /// Ends the sending side well.
-    pub(crate) fn finish(&self) {
-        self.sender().take();
-    }
-
-    /// Ends the call, and whatever waits for it.
-    pub(crate) fn shut(&self) {
-        self.shut.cancel();
-        self.finish();
-        // Where somebody waits for the next answer, they end the call when they find it shut.
-        if let Ok(mut receiving) = self.receiving.try_lock() {
-            self.home.executor().within(|| *receiving = Receiving::Ended);
-        }
-    }
-
     fn sender(&self) -> std::sync::MutexGuard<'_, Option<mpsc::Sender<Result<U>>>> {
         self.upload.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<U, D> Drop for Stream<U, D> {
+impl<U, D> Drop for Inner<U, D> {
     fn drop(&mut self) {
         let executor = self.home.executor();
         let receiving = std::mem::replace(self.receiving.get_mut(), Receiving::Ended);

@@ -14,6 +14,8 @@ module Pillion
     def cancel
       @ffi.cancel
     end
+
+    def cancelled? = @ffi.is_cancelled
   end
 
   # Making calls: options in, exceptions out.

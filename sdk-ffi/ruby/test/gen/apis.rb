@@ -149,39 +149,6 @@ module Pillion
 end
 
 module Pillion
-  # What kind of failure it was. Each SDK has one exception class per category.
-  class Category
-    extend OpenEnum
-    include OpenEnum::Value
-
-    NAMES = {
-      unspecified: UNSPECIFIED,
-      invalid: INVALID,
-      not_found: NOT_FOUND,
-      exists: EXISTS,
-      conflict: CONFLICT,
-      denied: DENIED,
-      exhausted: EXHAUSTED,
-      unavailable: UNAVAILABLE,
-      deadline: DEADLINE,
-      unsupported: UNSUPPORTED,
-      internal: INTERNAL,
-      cancelled: CANCELLED,
-    }.freeze
-  end
-
-  # Whether a failed operation may have taken effect.
-  class Outcome
-    extend OpenEnum
-    include OpenEnum::Value
-
-    NAMES = {
-      unspecified: UNSPECIFIED,
-      rejected: REJECTED,
-      unknown: UNKNOWN,
-    }.freeze
-  end
-
   class TestingActRequestAct
     extend OpenEnum
     include OpenEnum::Value

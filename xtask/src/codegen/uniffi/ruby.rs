@@ -30,8 +30,8 @@ pub fn emit(binding: &Binding<'_>) -> Result<Files> {
     Ok(Files::from([
         (library.join("apis.rb"), marked("#", &apis(contract, &public)?)),
         (library.join("errors.rb"), marked("#", &errors(contract)?)),
-        (library.join("enums.rb"), marked("#", &enums(contract, &public)?)),
-        (tests.join("apis.rb"), marked("#", &(apis(contract, &hidden)? + "\n" + &enums(contract, &hidden)?))),
+        (library.join("enums.rb"), marked("#", &enums(contract, &public, &[])?)),
+        (tests.join("apis.rb"), marked("#", &(apis(contract, &hidden)? + "\n" + &enums(contract, &hidden, &public)?))),
         (tests.join("methods.rb"), marked("#", &methods(binding)?)),
     ]))
 }
@@ -190,8 +190,13 @@ fn errors(contract: &Contract) -> Result<String> {
     Ok(code)
 }
 
-fn enums(contract: &Contract, apis: &[&Api<'_>]) -> Result<String> {
-    let reach = Reach::of(contract, apis.iter().map(|api| api.service))?;
+/// What the enums of `apis` add to UniFFI's classes, but for those that `known` has too.
+fn enums(contract: &Contract, apis: &[&Api<'_>], known: &[&Api<'_>]) -> Result<String> {
+    let mut reach = Reach::of(contract, apis.iter().map(|api| api.service))?;
+    if !known.is_empty() {
+        let known = Reach::of(contract, known.iter().map(|api| api.service))?;
+        reach.enums.retain(|found| !known.enums.iter().any(|known| known.full_name == found.full_name));
+    }
     let mut code = String::from("module Pillion\n");
     for found in &reach.enums {
         write!(
@@ -236,7 +241,7 @@ fn methods(binding: &Binding<'_>) -> Result<String> {
                 if call.method.uploads() { String::new() } else { format!("r = Pillion.{request}_from_json(args); ") };
             writeln!(
                 code,
-                "  \"{block}.{}\" => Method.new(\n    :{shape},\n    ->(p, args, call) {{ {read}p.apis.{block}.{snake}({}) }},\n    ->(text) {{ Pillion.{request}_from_json(text) }},\n    ->(message) {{ Pillion.{answer}_to_json(message) }}\n  ),",
+                "  \"{block}.{}\" => Row.new(\n    :{shape},\n    ->(p, args, call) {{ {read}p.apis.{block}.{snake}({}) }},\n    ->(text) {{ Pillion.{request}_from_json(text) }},\n    ->(message) {{ Pillion.{answer}_to_json(message) }}\n  ),",
                 call.method.snake(),
                 arguments.join(", "),
             )?;

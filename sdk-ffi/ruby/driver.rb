@@ -3,12 +3,16 @@
 # The driver of the scenario runner for Ruby: see docs/driver-protocol.md. No method is written here: they
 # come from the generated table.
 
+# The gem as it was built for the tests, with the services that only tests have.
+$LOAD_PATH.unshift(File.join(ENV.fetch("CARGO_TARGET_DIR") { File.expand_path("../../target", __dir__) }, "sdk-ffi/ruby/lib"))
+
 require "json"
 require "pillion"
-require_relative "gen/apis"
+require_relative "test/gen/apis"
 
-Method = Struct.new(:shape, :call, :read, :write)
-require_relative "gen/methods"
+# How a method is called with JSON, and its messages made of JSON and written as such.
+Row = Struct.new(:shape, :call, :read, :write)
+require_relative "test/gen/methods"
 
 USAGE = "usage: driver.rb [--endpoint URL | --embedded CONFIG.yaml | --memory]"
 
@@ -59,8 +63,8 @@ class Driver
     result = obey(id, command, cancel)
     answer(id, result)
   rescue Pillion::Cancelled => e
-    # A call that says by itself that it was cancelled was cancelled by us, or its stream was closed.
-    answer(id, e.reason == "request.cancelled" ? { cancelled: true } : { error: describe(e) })
+    # The runtime can say so too; what we gave up ourselves, or closed, has no answer.
+    answer(id, cancel.cancelled? || closed?(command[:next]) ? { cancelled: true } : { error: describe(e) })
   rescue Pillion::Error => e
     answer(id, error: describe(e))
   rescue StandardError => e
@@ -103,6 +107,10 @@ class Driver
     end
   end
 
+  def closed?(stream)
+    stream && @lock.synchronize { !@streams.key?(stream) }
+  end
+
   def call(command, cancel)
     method = method_of(command)
     raise invalid("#{command[:method]} has a stream: open it") unless method.shape == :unary
@@ -121,7 +129,8 @@ class Driver
   end
 
   def take(opened, cancel)
-    raise invalid("there are no answers to take on this stream") if opened.method.shape == :upload
+    # The one answer of an upload, or why there is none.
+    return finish(opened, cancel) if opened.method.shape == :upload
 
     answered = opened.stream.next(cancel: cancel)
     answered.nil? ? { end: true } : { ok: JSON.parse(opened.method.write.call(answered)) }
