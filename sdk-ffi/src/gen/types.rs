@@ -501,7 +501,7 @@ pub struct ActuatorComponentStatus {
     /// Why it cannot be used.
     #[uniffi(default = "")]
     pub cause: String,
-    /// How often it was tried to open it.
+    /// How often it was tried to open it; 0 for one that was open and lost its backend.
     #[uniffi(default = 0)]
     pub attempts: u32,
     /// What it can do, by name; only while it is ready.
@@ -509,6 +509,9 @@ pub struct ActuatorComponentStatus {
     /// What its acknowledgements are worth; only while it is ready.
     #[uniffi(default = None)]
     pub durability: Option<Durability>,
+    /// What to do about the cause, where that is known.
+    #[uniffi(default = "")]
+    pub advice: String,
 }
 impl From<pillion::proto::actuator::v1::ComponentStatus> for ActuatorComponentStatus {
     fn from(theirs: pillion::proto::actuator::v1::ComponentStatus) -> Self {
@@ -521,6 +524,7 @@ impl From<pillion::proto::actuator::v1::ComponentStatus> for ActuatorComponentSt
             attempts: theirs.attempts,
             capabilities: theirs.capabilities,
             durability: theirs.durability.map(Into::into),
+            advice: theirs.advice,
         }
     }
 }
@@ -535,6 +539,7 @@ impl From<ActuatorComponentStatus> for pillion::proto::actuator::v1::ComponentSt
             attempts: ours.attempts,
             capabilities: ours.capabilities,
             durability: ours.durability.map(Into::into),
+            advice: ours.advice,
         }
     }
 }

@@ -266,6 +266,9 @@ exports.MESSAGES = {
       "kind": "message",
       "of": "pillion.common.v1.Durability",
       "label": "optional"
+    },
+    "advice": {
+      "kind": "string"
     }
   },
   "pillion.actuator.v1.GetMetricsRequest": {},

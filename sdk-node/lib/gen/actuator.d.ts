@@ -35,12 +35,14 @@ export interface ComponentStatus {
   since?: Timestamp;
   /** Why it cannot be used. */
   cause: string;
-  /** How often it was tried to open it. */
+  /** How often it was tried to open it; 0 for one that was open and lost its backend. */
   attempts: number;
   /** What it can do, by name; only while it is ready. */
   capabilities: Record<string, string>;
   /** What its acknowledgements are worth; only while it is ready. */
   durability?: common.Durability;
+  /** What to do about the cause, where that is known. */
+  advice: string;
 }
 
 export interface GetMetricsResponse {

@@ -127,6 +127,7 @@ impl Write for pillion::proto::actuator::v1::ComponentStatus {
         object.single(c"attempts", self.attempts, write_plain)?;
         object.map(c"capabilities", self.capabilities, write_plain)?;
         object.optional(c"durability", self.durability, write_message)?;
+        object.single(c"advice", self.advice, write_plain)?;
         Ok(())
     }
 }
