@@ -36,6 +36,13 @@ pub fn stage<'a>(languages: impl IntoIterator<Item = &'a str>, programs: &Path) 
     Ok(())
 }
 
+/// Runs the suites of the languages, which say what the scenarios cannot: types, exceptions, iterators,
+/// cancelling, exits, packages.
+pub fn test(programs: &Path) -> Result<()> {
+    python::test(programs)?;
+    node::test(programs)
+}
+
 /// The library that cargo built of a crate.
 pub fn library(programs: &Path, name: &str) -> Result<PathBuf> {
     let file = programs.join(format!("{}{name}{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX));

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::step::{self, PROFILE, build_all, cargo, run};
-use crate::{codegen, conformance, demo, tidy, tool, torture};
+use crate::{codegen, conformance, demo, language, tidy, tool, torture};
 
 /// Run every check and test; installs what it needs.
 #[derive(clap::Args)]
@@ -68,6 +68,7 @@ pub fn all(arguments: &Arguments) -> Result<()> {
     examples.args(everything);
     run("documentation examples", examples)?;
     conformance::run(&conformance::Arguments::everything())?;
+    language::test(&programs)?;
     if !arguments.quick {
         torture::run(&torture::Arguments::short())?;
     }

@@ -1,11 +1,15 @@
 //! Node: the native half of the package, where `PILLION_ADDON` finds it.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use super::{copy, library};
-use crate::step::target;
+use super::{copy, library, once};
+use crate::repository;
+use crate::step::{command, quiet, run, target};
+
+const PACKAGE: &str = "sdk-node";
 
 /// The native half, with the services that only tests have.
 pub fn addon() -> Result<PathBuf> {
@@ -15,4 +19,30 @@ pub fn addon() -> Result<PathBuf> {
 /// Copies it out of the build.
 pub fn stage(programs: &Path) -> Result<()> {
     copy(&library(programs, "pillion_node")?, &addon()?)
+}
+
+/// Runs its suites: those of the linter and the compiler of types first, as they are quick.
+pub fn test(programs: &Path) -> Result<()> {
+    stage(programs)?;
+    let lock =
+        fs::read_to_string(repository()?.join(PACKAGE).join("package-lock.json")).context("package-lock.json")?;
+    once("node/package-lock.json", &lock, || {
+        println!("── installing what the tests of Node need");
+        quiet("npm ci", npm(&["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?)
+    })?;
+    for (script, title) in [
+        ("lint", "the linter of Node"),
+        ("types", "the types of Node"),
+        ("test", "the suites of Node"),
+        ("package", "the npm package as its readers see it"),
+    ] {
+        run(title, npm(&["run", "--silent", script])?)?;
+    }
+    Ok(())
+}
+
+fn npm(arguments: &[&str]) -> Result<std::process::Command> {
+    let mut npm = command("npm", arguments)?;
+    npm.current_dir(repository()?.join(PACKAGE)).env("PILLION_ADDON", addon()?);
+    Ok(npm)
 }

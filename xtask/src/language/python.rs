@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::{library, once};
 use crate::repository;
-use crate::step::{command, quiet, target};
+use crate::step::{command, quiet, run, target};
 
 const REQUIREMENTS: &str = "sdk-python/tests/requirements.txt";
 
@@ -26,6 +26,14 @@ pub fn interpreter() -> Result<PathBuf> {
         quiet("pip install", command(&python, &install)?)
     })?;
     Ok(python)
+}
+
+/// Runs its suites against the package in the environment.
+pub fn test(programs: &Path) -> Result<()> {
+    stage(programs)?;
+    let mut tests = command(interpreter()?, &["-m", "pytest", "--quiet"])?;
+    tests.current_dir(repository()?.join("sdk-python")).env("PILLION_BIN", programs.join("pillion"));
+    run("the suites of Python", tests)
 }
 
 /// Puts the package into the environment.
