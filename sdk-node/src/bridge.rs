@@ -27,9 +27,9 @@ use crate::runtime;
 pub type Answer = Box<dyn for<'env> FnOnce(&'env Env) -> Result<Unknown<'env>> + Send>;
 
 /// An answer for a type that needs no conversion of its own.
-pub fn plain<T: Send + 'static>(value: T) -> Answer
+pub fn plain<T>(value: T) -> Answer
 where
-    T: for<'env> IntoUnknown<'env>,
+    T: for<'env> IntoUnknown<'env> + Send + 'static,
 {
     Box::new(move |env| value.into_js(env))
 }

@@ -92,6 +92,11 @@ pub fn request<M: Read>(value: Unknown<'_>) -> Result<M> {
     message(value).map_err(|mismatch| exception(&mismatch.into()))
 }
 
+/// Reads a parameter that is part of no object.
+pub fn argument<'a, T>(name: &str, value: Unknown<'a>, read: impl FnOnce(Unknown<'a>) -> Converted<T>) -> Result<T> {
+    read(value).map_err(|mismatch| exception(&mismatch.at(name).into()))
+}
+
 /// Reads an object that is no message of the contract; an absent one has all defaults.
 pub fn settings<T: Default>(value: Unknown<'_>, read: impl FnOnce(&Fields<'_>) -> Converted<T>) -> Result<T> {
     if matches!(value.get_type()?, ValueType::Undefined | ValueType::Null) {

@@ -12,7 +12,7 @@ use pillion::{Apis, Cx, Error, Events, Pillion, Reason};
 
 use crate::bridge::{Answer, Bridge, Calls, plain};
 use crate::convert::{
-    Converted, Fields, Mismatch, Read, Write, answer, boolean, double, request, settings, string, uint32,
+    Converted, Fields, Mismatch, Read, Write, answer, argument, boolean, double, request, settings, string, uint32,
 };
 use crate::error::{exception, guarded};
 use crate::runtime::Background;
@@ -137,8 +137,14 @@ fn for_tests(_: pillion::Embedded) -> Result<pillion::Embedded> {
 
 /// A sidecar: its handle.
 #[napi]
-pub fn connect<'env>(env: &'env Env, bridge: &Bridge, url: String, options: Unknown<'env>) -> Result<Unknown<'env>> {
+pub fn connect<'env>(
+    env: &'env Env,
+    bridge: &Bridge,
+    url: Unknown<'env>,
+    options: Unknown<'env>,
+) -> Result<Unknown<'env>> {
     guarded(|| {
+        let url = argument("url", url, string)?;
         let connect = settings(options, |fields| {
             let mut connect = pillion::connect(url.as_str());
             if let Some(connections) = fields.optional(c"connections", uint32)? {
@@ -191,10 +197,10 @@ impl Handle {
 
     /// Waits until everything can be used.
     #[napi]
-    pub fn wait_ready<'env>(&self, env: &'env Env, timeout_ms: f64) -> Result<Unknown<'env>> {
+    pub fn wait_ready<'env>(&self, env: &'env Env, timeout: Unknown<'env>) -> Result<Unknown<'env>> {
         guarded(|| {
             let p = Pillion::clone(&self.p);
-            let timeout = Duration::try_from_secs_f64(timeout_ms / 1000.0).unwrap_or_default();
+            let timeout = argument("timeoutMs", timeout, millis)?;
             self.calls.begin(env, async move {
                 p.wait_ready(timeout).await?;
                 Ok(plain(()))

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ConflictError, ExistsError, InvalidError, NotFoundError, PillionError, embedded } from "../lib/index.mjs";
+import { ConflictError, ExistsError, InvalidError, NotFoundError, PillionError, connect, embedded } from "../lib/index.mjs";
 
 async function using(body) {
   const p = await embedded();
@@ -153,6 +153,16 @@ test("data in a folder is there again", async () => {
     await p.close();
   }
   await assert.rejects(embedded({ dataDir, configFile: "x" }), InvalidError);
+});
+
+test("what cannot be opened says why", async () => {
+  await assert.rejects(connect(5), (error) => error.message === "`url` must be a string, but is a number");
+  await assert.rejects(connect("localhost"), InvalidError);
+  await assert.rejects(embedded({ configFile: "/nowhere.yaml" }), PillionError);
+  const p = await connect("http://127.0.0.1:1");
+  await assert.rejects(p.waitReady({ timeoutMs: 1 }), PillionError);
+  await assert.rejects(p.waitReady({ timeoutMs: -1 }), { reason: "request.invalid" });
+  await p.close();
 });
 
 test("options of a handle go with its calls", () =>
