@@ -7,9 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use pillion::proto::TraceContext;
 use pillion::{Cx, Error, Pillion, Reason, Result};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{Answer, Work, into_python, panicked};
@@ -18,6 +16,7 @@ use crate::convert::In;
 use crate::coroutine::Coroutine;
 use crate::error::raise;
 use crate::exit::detached;
+use crate::once::{Once, intern};
 use crate::process::runtime;
 
 /// How long a blocking call waits before it looks whether Ctrl-C was pressed.
@@ -94,11 +93,15 @@ impl Options {
     }
 }
 
+/// The modules that the program has imported.
+fn modules(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static MODULES: Once = Once::new();
+    MODULES.get_or(py, || py.import("sys")?.getattr("modules").map(Bound::unbind))
+}
+
 /// The trace that the program is in, if it uses OpenTelemetry. It is never imported for that.
 fn trace(py: Python<'_>) -> PyResult<Option<TraceContext>> {
-    static MODULES: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let modules = MODULES.get_or_try_init(py, || py.import("sys")?.getattr("modules").map(Bound::unbind))?;
-    if !modules.bind(py).contains(intern!(py, "opentelemetry.trace"))? {
+    if !modules(py)?.contains(intern!(py, "opentelemetry.trace"))? {
         return Ok(None);
     }
     let found = py.import("pillion._trace")?.call_method0(intern!(py, "current"))?;
@@ -157,16 +160,17 @@ fn wait(work: &mut Work) -> Poll<Result<Answer>> {
 
 /// Refuses to block a running event loop.
 fn refuse_in_loop(py: Python<'_>) -> PyResult<()> {
-    static RUNNING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static RUNNING: Once = Once::new();
     // What has not been imported does not run; importing it would cost more than most programs' calls.
-    let Some(running) = RUNNING.get(py).map(|running| running.bind(py).clone()).or_else(|| {
-        let modules = py.import(intern!(py, "sys")).ok()?.getattr(intern!(py, "modules")).ok()?;
-        let events = modules.get_item("asyncio.events").ok()?;
-        let running = events.getattr("_get_running_loop").ok()?;
-        let _ = RUNNING.set(py, running.clone().unbind());
-        Some(running)
-    }) else {
-        return Ok(());
+    let running = match RUNNING.get() {
+        Some(running) => running.bind(py).clone(),
+        None => {
+            let Ok(events) = modules(py)?.get_item(intern!(py, "asyncio.events")) else { return Ok(()) };
+            // A module that another thread is importing right now has no such function yet.
+            let Ok(running) = events.getattr(intern!(py, "_get_running_loop")) else { return Ok(()) };
+            RUNNING.set(running.clone().unbind());
+            running
+        }
     };
     if running.call0()?.is_none() {
         return Ok(());

@@ -6,13 +6,13 @@ use std::hash::Hash;
 use bytes::Bytes;
 use pillion::proto::{Duration, Timestamp};
 use pyo3::exceptions::{PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{
     PyByteArray, PyBytes, PyDateTime, PyDelta, PyDeltaAccess, PyDict, PyFloat, PyInt, PyMapping, PyString, PyTuple,
     PyTzInfo,
 };
+
+use crate::once::{Once, intern};
 
 const SECONDS_PER_DAY: i64 = 86_400;
 const NANOS_PER_MICRO: i32 = 1_000;
@@ -142,12 +142,11 @@ fn delta(py: Python<'_>, seconds: i64, nanos: i32) -> PyResult<Bound<'_, PyDelta
 
 /// The beginning of 1970 in UTC.
 fn epoch(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    static EPOCH: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let epoch = EPOCH.get_or_try_init(py, || {
+    static EPOCH: Once = Once::new();
+    EPOCH.get_or(py, || {
         let utc = PyTzInfo::utc(py)?.to_owned();
         PyDateTime::new(py, 1970, 1, 1, 0, 0, 0, 0, Some(&utc)).map(|epoch| epoch.into_any().unbind())
-    })?;
-    Ok(epoch.bind(py))
+    })
 }
 
 impl FromPython for Timestamp {

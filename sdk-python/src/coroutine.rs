@@ -8,14 +8,13 @@ use std::task::Poll;
 use futures::FutureExt;
 use pillion::{Error, Reason, Result};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use tokio::task::AbortHandle;
 
 use crate::answer::{Answer, Work, into_python, panicked};
 use crate::call::poll;
 use crate::exit::{detached, lock};
+use crate::once::{Once, intern};
 use crate::process::{Generation, runtime};
 use crate::queue::{Queue, Waiter};
 
@@ -71,24 +70,27 @@ impl Coroutine {
         Self(Mutex::new(State::New(work)))
     }
 
-    fn advance(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    /// Goes on; `sent` is what the loop has to say, which is for its own awaitables.
+    fn advance(&self, sent: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = sent.py();
         let state = std::mem::replace(&mut *lock(&self.0), State::Ended);
         match state {
-            State::New(work) => self.begin(py, work),
+            State::New(work) => self.begin(sent, work),
             State::Turn(result, None) => done(py, result),
-            State::Turn(result, Some(inner)) => match step(inner.bind(py))? {
+            State::Turn(result, Some(inner)) => match step(inner.bind(py), sent)? {
                 Some(yielded) => {
                     *lock(&self.0) = State::Turn(result, Some(inner));
                     Ok(yielded)
                 }
                 None => done(py, result),
             },
-            State::Waiting(waiting) => self.wait(py, waiting),
+            State::Waiting(waiting) => self.wait(sent, waiting),
             State::Ended => Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine")),
         }
     }
 
-    fn begin(&self, py: Python<'_>, mut work: Work) -> PyResult<Py<PyAny>> {
+    fn begin(&self, sent: &Bound<'_, PyAny>, mut work: Work) -> PyResult<Py<PyAny>> {
+        let py = sent.py();
         match detached(py, || (poll(&mut work), work)) {
             (Poll::Ready(result), _) => {
                 if IN_A_ROW.fetch_add(1, Ordering::Relaxed) + 1 < TURN {
@@ -98,17 +100,18 @@ impl Coroutine {
                 let inner: Option<Py<PyAny>> = bridge(py)?.call_method0(intern!(py, "turn"))?.extract()?;
                 *lock(&self.0) = State::Turn(result, inner);
                 // asyncio takes a bare yield for "go on in the next round".
-                if matches!(&*lock(&self.0), State::Turn(_, None)) { Ok(py.None()) } else { self.advance(py) }
+                if matches!(&*lock(&self.0), State::Turn(_, None)) { Ok(py.None()) } else { self.advance(sent) }
             }
             (Poll::Pending, work) => {
                 IN_A_ROW.store(0, Ordering::Relaxed);
-                self.park(py, work)
+                self.park(sent, work)
             }
         }
     }
 
     /// Leaves the work to our threads and has the loop wait for it.
-    fn park(&self, py: Python<'_>, work: Work) -> PyResult<Py<PyAny>> {
+    fn park(&self, sent: &Bound<'_, PyAny>, work: Work) -> PyResult<Py<PyAny>> {
+        let py = sent.py();
         let slot = Arc::new(Slot::default());
         let wait = bridge(py)?.call_method0(intern!(py, "wait"))?;
         let (queue, future, inner): (Bound<'_, Queue>, Option<Py<PyAny>>, Option<(Py<PyAny>, Py<PyAny>)>) =
@@ -130,7 +133,7 @@ impl Coroutine {
         });
         let waiting = Waiting { slot, task: task.abort_handle(), inner, generation: Generation::current() };
         if waiting.inner.is_some() {
-            return self.wait(py, waiting);
+            return self.wait(sent, waiting);
         }
         *lock(&self.0) = State::Waiting(waiting);
         let future = future.ok_or_else(|| PyRuntimeError::new_err("there is no event loop to wait in"))?;
@@ -139,9 +142,10 @@ impl Coroutine {
         Ok(future)
     }
 
-    fn wait(&self, py: Python<'_>, waiting: Waiting) -> PyResult<Py<PyAny>> {
+    fn wait(&self, sent: &Bound<'_, PyAny>, waiting: Waiting) -> PyResult<Py<PyAny>> {
+        let py = sent.py();
         if let Some(inner) = &waiting.inner
-            && let Some(yielded) = step(inner.bind(py))?
+            && let Some(yielded) = step(inner.bind(py), sent)?
         {
             *lock(&self.0) = State::Waiting(waiting);
             return Ok(yielded);
@@ -155,9 +159,9 @@ impl Coroutine {
 }
 
 /// Moves an inner awaitable on; `None` when it has ended.
-fn step(inner: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
+fn step(inner: &Bound<'_, PyAny>, sent: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
     let py = inner.py();
-    match inner.call_method1(intern!(py, "send"), (py.None(),)) {
+    match inner.call_method1(intern!(py, "send"), (sent,)) {
         Ok(yielded) => Ok(Some(yielded.unbind())),
         Err(error) if error.is_instance_of::<PyStopIteration>(py) => Ok(None),
         Err(error) => Err(error),
@@ -170,9 +174,8 @@ fn done(py: Python<'_>, result: Result<Answer>) -> PyResult<Py<PyAny>> {
 
 /// What knows the event loops.
 fn bridge(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    static BRIDGE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let bridge = BRIDGE.get_or_try_init(py, || py.import("pillion._loop").map(|module| module.into_any().unbind()))?;
-    Ok(bridge.bind(py))
+    static BRIDGE: Once = Once::new();
+    BRIDGE.get_or(py, || py.import("pillion._loop").map(|module| module.into_any().unbind()))
 }
 
 #[pymethods]
@@ -186,11 +189,11 @@ impl Coroutine {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.advance(py)
+        self.advance(py.None().bind(py))
     }
 
-    fn send(&self, py: Python<'_>, _value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        self.advance(py)
+    fn send(&self, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.advance(value)
     }
 
     #[pyo3(signature = (kind, value=None, traceback=None))]

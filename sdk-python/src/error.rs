@@ -3,12 +3,11 @@
 use pillion::proto::common::v1 as common;
 use pillion::proto::error::{Category, Outcome};
 use pyo3::exceptions::PyTypeError;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
 use crate::convert::{FromPython, ToPython};
+use crate::once::{Once, intern};
 
 /// The exception of an error.
 pub fn raise(py: Python<'_>, error: &pillion::Error) -> PyErr {
@@ -19,10 +18,8 @@ pub fn raise(py: Python<'_>, error: &pillion::Error) -> PyErr {
 }
 
 fn classes(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    static MODULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let module =
-        MODULE.get_or_try_init(py, || py.import("pillion._errors").map(|module| module.into_any().unbind()))?;
-    Ok(module.bind(py))
+    static MODULE: Once = Once::new();
+    MODULE.get_or(py, || py.import("pillion._errors").map(|module| module.into_any().unbind()))
 }
 
 impl ToPython for common::Error {

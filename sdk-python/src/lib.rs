@@ -24,6 +24,7 @@ mod exit;
 mod r#gen;
 mod log;
 mod message;
+mod once;
 mod process;
 mod queue;
 mod state;

@@ -4,20 +4,20 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::convert::ToPython;
+use crate::once::Once;
 
 /// A message that never changes, and the Python objects of those of its `N` fields that were asked for.
 pub struct Frozen<M, const N: usize> {
     pub message: M,
-    shown: [PyOnceLock<Py<PyAny>>; N],
+    shown: [Once; N],
 }
 
 impl<M, const N: usize> From<M> for Frozen<M, N> {
     fn from(message: M) -> Self {
-        Self { message, shown: [const { PyOnceLock::new() }; N] }
+        Self { message, shown: [const { Once::new() }; N] }
     }
 }
 
@@ -36,7 +36,7 @@ impl<M, const N: usize> Frozen<M, N> {
         field: impl FnOnce(&M) -> PyResult<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let Some(shown) = self.shown.get(place) else { return field(&self.message) };
-        Ok(shown.get_or_try_init(py, || field(&self.message))?.clone_ref(py))
+        Ok(shown.get_or(py, || field(&self.message))?.clone().unbind())
     }
 }
 
@@ -44,17 +44,17 @@ impl<M, const N: usize> Frozen<M, N> {
 pub struct Enumeration {
     module: &'static str,
     name: &'static str,
-    class: PyOnceLock<Py<PyAny>>,
+    class: Once,
 }
 
 impl Enumeration {
     pub const fn new(module: &'static str, name: &'static str) -> Self {
-        Self { module, name, class: PyOnceLock::new() }
+        Self { module, name, class: Once::new() }
     }
 
     pub fn one(&self, py: Python<'_>, value: i32) -> PyResult<Py<PyAny>> {
-        let class = self.class.get_or_try_init(py, || py.import(self.module)?.getattr(self.name).map(Bound::unbind))?;
-        class.call1(py, (value,))
+        let class = self.class.get_or(py, || py.import(self.module)?.getattr(self.name).map(Bound::unbind))?;
+        class.call1((value,)).map(Bound::unbind)
     }
 
     pub fn optional(&self, py: Python<'_>, value: Option<i32>) -> PyResult<Py<PyAny>> {

@@ -7,10 +7,10 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::exit::lock;
+use crate::once::intern;
 
 /// Who waits for a call.
 pub enum Waiter {

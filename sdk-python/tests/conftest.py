@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
@@ -43,10 +44,10 @@ class Sidecar:
     def start(self) -> None:
         """Starts it, at the same address."""
         self.process = subprocess.Popen(
-            [sidecar_program(), "serve", "--listen", f"127.0.0.1:{self.port}"],
+            [sidecar_program(), "dev", "--port", str(self.port)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            cwd=os.environ.get("PYTEST_TMP", "/tmp"),
+            cwd=tempfile.gettempdir(),
         )
         with pillion_package.connect(self.url) as p:
             p.wait_ready(PATIENCE)

@@ -119,10 +119,10 @@ class Pillion:
     forgotten warns with a `ResourceWarning`.
     """
 
-    def __init__(self, client: typing.Any) -> None:
+    def __init__(self, client: typing.Any, *, owner: bool = True) -> None:
         """Not for programs: use `open`, `embedded` or `connect`."""
         self._client = client
-        self._open = True
+        self._open = owner
 
     @property
     def apis(self) -> Apis:

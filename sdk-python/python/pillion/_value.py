@@ -78,11 +78,13 @@ def _malformed(message: str) -> InvalidError:
 
 def _to_json(value: object) -> bytes:
     if hasattr(type(value), "model_dump_json"):
-        return typing.cast("typing.Any", value).model_dump_json().encode()
+        written: str = typing.cast("typing.Any", value).model_dump_json()
+        return written.encode()
     if hasattr(type(value), "__struct_fields__"):
         import msgspec
 
-        return msgspec.json.encode(value)
+        encoded: bytes = msgspec.json.encode(value)
+        return encoded
     import json
 
     try:

@@ -77,7 +77,7 @@ impl CheckReadyResponse {
 }
 #[pyclass(frozen, eq, name = "ComponentStatus", module = "pillion.types.actuator")]
 #[derive(PartialEq)]
-pub struct ComponentStatus(Frozen<pillion::proto::actuator::v1::ComponentStatus, 8>);
+pub struct ComponentStatus(Frozen<pillion::proto::actuator::v1::ComponentStatus, 9>);
 impl FromPython for pillion::proto::actuator::v1::ComponentStatus {
     fn from_python(value: &Bound<'_, PyAny>) -> PyResult<Self> {
         let found = value
@@ -104,9 +104,10 @@ impl ComponentStatus {
             cause = In::default(),
             attempts = In::default(),
             capabilities = In::default(),
-            durability = In::default()
+            durability = In::default(),
+            advice = In::default()
         ),
-        text_signature = "(*, name='', type='', state=0, since=None, cause='', attempts=0, capabilities={}, durability=None)"
+        text_signature = "(*, name='', type='', state=0, since=None, cause='', attempts=0, capabilities={}, durability=None, advice='')"
     )]
     fn new(
         name: In<String>,
@@ -117,6 +118,7 @@ impl ComponentStatus {
         attempts: In<u32>,
         capabilities: In<std::collections::HashMap<String, String>>,
         durability: In<Option<pillion::proto::common::v1::Durability>>,
+        advice: In<String>,
     ) -> Self {
         Self(
             pillion::proto::actuator::v1::ComponentStatus {
@@ -128,6 +130,7 @@ impl ComponentStatus {
                 attempts: attempts.0,
                 capabilities: capabilities.0,
                 durability: durability.0.map(Into::into),
+                advice: advice.0,
             }
                 .into(),
         )
@@ -165,7 +168,7 @@ impl ComponentStatus {
     fn get_cause(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.0.show(py, 4, |message| message.cause.to_python(py))
     }
-    /// How often it was tried to open it.
+    /// How often it was tried to open it; 0 for one that was open and lost its backend.
     #[getter]
     #[pyo3(name = "attempts")]
     fn get_attempts(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
@@ -183,6 +186,12 @@ impl ComponentStatus {
     fn get_durability(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.0.show(py, 7, |message| message.durability.to_python(py))
     }
+    /// What to do about the cause, where that is known.
+    #[getter]
+    #[pyo3(name = "advice")]
+    fn get_advice(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.0.show(py, 8, |message| message.advice.to_python(py))
+    }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         repr(
             py,
@@ -196,6 +205,7 @@ impl ComponentStatus {
                 ("attempts", self.get_attempts(py)),
                 ("capabilities", self.get_capabilities(py)),
                 ("durability", self.get_durability(py)),
+                ("advice", self.get_advice(py)),
             ],
         )
     }
@@ -512,7 +522,7 @@ pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ComponentStatus>()?;
     module.add_class::<GetStatusResponse>()?;
     module.add_class::<GetMetricsResponse>()?;
-    module.add_class::<ActuatorApi>()?;
-    module.add_class::<AsyncActuatorApi>()?;
+    module.add("ActuatorApi", parent.py().get_type::<ActuatorApi>())?;
+    module.add("AsyncActuatorApi", parent.py().get_type::<AsyncActuatorApi>())?;
     parent.add_submodule(&module)
 }

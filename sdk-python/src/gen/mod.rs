@@ -16,8 +16,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     state::register(module)?;
     #[cfg(feature = "shapes")] shapes::register(module)?;
     testing::register(module)?;
-    module.add_class::<Apis>()?;
-    module.add_class::<AsyncApis>()
+    module.add("Apis", module.py().get_type::<Apis>())?;
+    module.add("AsyncApis", module.py().get_type::<AsyncApis>())
 }
 /// Every API of a handle.
 pub fn apis(py: Python<'_>, caller: &Caller) -> PyResult<Py<PyAny>> {

@@ -1146,7 +1146,7 @@ pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ConverseResponse>()?;
     module.add_class::<ConverseRequest>()?;
     module.add_class::<CountResponse>()?;
-    module.add_class::<ShapesApi>()?;
-    module.add_class::<AsyncShapesApi>()?;
+    module.add("ShapesApi", parent.py().get_type::<ShapesApi>())?;
+    module.add("AsyncShapesApi", parent.py().get_type::<AsyncShapesApi>())?;
     parent.add_submodule(&module)
 }

@@ -2033,7 +2033,7 @@ pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Resync>()?;
     module.add_class::<Synced>()?;
     module.add_class::<WatchResponse>()?;
-    module.add_class::<StateApi>()?;
-    module.add_class::<AsyncStateApi>()?;
+    module.add("StateApi", parent.py().get_type::<StateApi>())?;
+    module.add("AsyncStateApi", parent.py().get_type::<AsyncStateApi>())?;
     parent.add_submodule(&module)
 }

@@ -243,7 +243,7 @@ pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<AdvanceClockResponse>()?;
     module.add_class::<FailResponse>()?;
     module.add_class::<ResetResponse>()?;
-    module.add_class::<TestingApi>()?;
-    module.add_class::<AsyncTestingApi>()?;
+    module.add("TestingApi", parent.py().get_type::<TestingApi>())?;
+    module.add("AsyncTestingApi", parent.py().get_type::<AsyncTestingApi>())?;
     parent.add_submodule(&module)
 }

@@ -60,6 +60,7 @@ MESSAGES = {
             Field("attempts", "attempts", "int", "single", None),
             Field("capabilities", "capabilities", "str", ("map", "str"), None),
             Field("durability", "durability", "pillion.common.v1.Durability", "optional", None),
+            Field("advice", "advice", "str", "single", None),
         ),
     ),
     "pillion.actuator.v1.GetMetricsRequest": Message(

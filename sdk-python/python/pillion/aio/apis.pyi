@@ -21,6 +21,7 @@ class Apis:
     @property
     def testing(self) -> TestingApi: ...
 
+@final
 class ActuatorApi:
     """The building block `actuator`."""
 
@@ -129,6 +130,7 @@ class ActuatorApi:
             answer = await p.apis.actuator.get_metrics()
         """
 
+@final
 class StateApi:
     """The building block `state`."""
 
@@ -447,6 +449,7 @@ class StateApi:
                     print(message)
         """
 
+@final
 class TestingApi:
     """The test kit of a runtime in this process that was opened for tests. No sidecar has it."""
 

@@ -24,7 +24,7 @@ class CheckReadyResponse:
 @final
 class ComponentStatus:
 
-    def __new__(cls, *, name: str = '', type: str = '', state: ComponentState | int = 0, since: datetime | None = None, cause: str = '', attempts: int = 0, capabilities: Mapping[str, str] = {}, durability: common.Durability | None = None) -> ComponentStatus: ...
+    def __new__(cls, *, name: str = '', type: str = '', state: ComponentState | int = 0, since: datetime | None = None, cause: str = '', attempts: int = 0, capabilities: Mapping[str, str] = {}, durability: common.Durability | None = None, advice: str = '') -> ComponentStatus: ...
     @property
     def name(self) -> str:
         ...
@@ -42,13 +42,16 @@ class ComponentStatus:
         """Why it cannot be used."""
     @property
     def attempts(self) -> int:
-        """How often it was tried to open it."""
+        """How often it was tried to open it; 0 for one that was open and lost its backend."""
     @property
     def capabilities(self) -> dict[str, str]:
         """What it can do, by name; only while it is ready."""
     @property
     def durability(self) -> common.Durability | None:
         """What its acknowledgements are worth; only while it is ready."""
+    @property
+    def advice(self) -> str:
+        """What to do about the cause, where that is known."""
     __hash__ = None  # type: ignore[assignment]
 
 @final

@@ -88,7 +88,10 @@ fn register(binding: &Binding<'_>, module: &Module<'_>) -> Result<String> {
     }
     if let Some(api) = binding.apis.iter().find(|api| api.service.block == module.block) {
         let stem = api.service.stem();
-        writeln!(code, "module.add_class::<{stem}Api>()?;\nmodule.add_class::<Async{stem}Api>()?;")?;
+        // Both are called `StateApi` by the modules in which programs find them.
+        for class in [format!("{stem}Api"), format!("Async{stem}Api")] {
+            writeln!(code, "module.add({class:?}, parent.py().get_type::<{class}>())?;")?;
+        }
     }
     code.push_str("parent.add_submodule(&module)\n}\n");
     Ok(code)
@@ -109,7 +112,7 @@ fn native(binding: &Binding<'_>) -> Result<String> {
     for module in &binding.modules {
         writeln!(code, "{}{}::register(module)?;", gate(binding, module), module.block)?;
     }
-    code.push_str("module.add_class::<Apis>()?;\nmodule.add_class::<AsyncApis>()\n}\n");
+    code.push_str("module.add(\"Apis\", module.py().get_type::<Apis>())?;\nmodule.add(\"AsyncApis\", module.py().get_type::<AsyncApis>())\n}\n");
     code.push_str(
         "/// Every API of a handle.
         pub fn apis(py: Python<'_>, caller: &Caller) -> PyResult<Py<PyAny>> {

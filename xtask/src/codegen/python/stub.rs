@@ -62,7 +62,7 @@ fn stub(binding: &Binding<'_>, asynchronous: bool) -> Result<String> {
     }
     for api in services(binding) {
         let stem = api.service.stem();
-        writeln!(code, "\nclass {stem}Api:")?;
+        writeln!(code, "\n{}class {stem}Api:", if asynchronous { "@final\n" } else { "" })?;
         code.push_str(&docstring(&about(api), 1));
         for call in &api.methods {
             method(binding, api, call, asynchronous, &mut code)?;

@@ -1,0 +1,169 @@
+"""What surrounds the package: the command, logging, traces, the plug-in, types, and the README."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from conftest import REPOSITORY, program, sidecar_program
+
+PACKAGE = REPOSITORY / "sdk-python"
+
+
+def command(*arguments):
+    return subprocess.run([sys.executable, "-m", "pillion", *arguments], capture_output=True, text=True, timeout=60)
+
+
+def test_the_command_is_the_runtime():
+    version = command("--version")
+    assert version.returncode == 0 and version.stdout.startswith("pillion "), version.stderr
+    ours, theirs = command("explain", "state.etag_mismatch"), subprocess.run(
+        [sidecar_program(), "explain", "state.etag_mismatch"], capture_output=True, text=True, timeout=60
+    )
+    assert (ours.returncode, ours.stdout) == (0, theirs.stdout)
+    assert command("frobnicate").returncode == 2
+
+
+def test_a_program_beside_the_command():
+    source = "import pillion; p = pillion.open(); p.state.set('k', 'v'); print(repr(p)); p.close()"
+    done = command("dev", "--port", "0", "--", sys.executable, "-c", source)
+    assert done.returncode == 0, done.stderr
+    assert "<pillion.Pillion open>" in done.stdout
+
+
+def test_records_go_to_logging():
+    done = program(
+        """
+        import logging, sys, pillion
+        records = []
+        class Handler(logging.Handler):
+            def emit(self, record): records.append(record)
+        logger = logging.getLogger("pillion")
+        logger.addHandler(Handler())
+        logger.setLevel(logging.DEBUG)
+        p = pillion.connect("http://127.0.0.1:9", retries=2)
+        try:
+            p.state.get("k")
+        except pillion.UnavailableError:
+            pass
+        p.close()
+        found = [record for record in records if "trying again" in record.getMessage()]
+        assert found, records
+        assert found[0].name.startswith("pillion"), found[0].name
+        """
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_span_of_opentelemetry_goes_with_the_call():
+    from opentelemetry import trace
+
+    from pillion import _trace
+
+    context = trace.SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=trace.TraceFlags(1))
+    with trace.use_span(trace.NonRecordingSpan(context)):
+        assert _trace.current() == (f"00-{0xABC:032x}-{0xDEF:016x}-01", "")
+    assert _trace.current() is None
+
+
+def test_the_plugin_gives_a_runtime_for_each_test(pytester):
+    pytester.makepyfile(
+        """
+        import asyncio
+        import pytest
+
+        @pytest.mark.parametrize("turn", [1, 2])
+        def test_fresh(pillion, turn):
+            assert pillion.state.get("k") is None
+            pillion.state.set("k", turn)
+
+        def test_clock(pillion):
+            pillion.state.set("k", "v", ttl=600)
+            pillion.clock.advance("9m")
+            assert pillion.state.get("k") == "v"
+            pillion.clock.advance("1m")
+            assert pillion.state.get("k") is None
+
+        def test_faults(pillion):
+            from pillion_package import UnavailableError
+            pillion.fail("state", operation="set", after=2)
+            pillion.state.set("a", 1)
+            pillion.state.set("b", 2)
+            with pytest.raises(UnavailableError):
+                pillion.state.set("c", 3)
+            pillion.reset()
+            pillion.state.set("c", 3)
+
+        def test_awaited(pillion):
+            async def main():
+                await pillion.aio.state.set("k", "v")
+            asyncio.run(main())
+            assert pillion.state.get("k") == "v"
+
+        def test_session_1(pillion_session):
+            pillion_session.state.set("k", "v")
+
+        def test_session_2(pillion_session):
+            assert pillion_session.state.get("k") == "v"
+        """.replace("pillion_package", "pillion")
+    )
+    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=7)
+
+
+@pytest.mark.parametrize("text", ["", "5", "m", "5 m", "1h5"])
+def test_durations_that_are_none(text):
+    from pillion.testing import _duration
+
+    with pytest.raises(ValueError, match="no duration"):
+        _duration(text)
+    assert _duration("1h30m") == 5400
+
+
+def test_types_hold_for_mypy(tmp_path):
+    example = tmp_path / "example.py"
+    example.write_text((PACKAGE / "tests" / "typed_example.py").read_text())
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "-p", "pillion", "-m", "example"],
+        capture_output=True, text=True, cwd=tmp_path, timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_types_hold_for_pyright():
+    done = subprocess.run(
+        [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, str(PACKAGE / "tests" / "typed_example.py")],
+        capture_output=True, text=True, timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_stubs_are_those_of_the_binary():
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "mypy.stubtest", "--concise", "--ignore-missing-stub", "--ignore-disjoint-bases", "pillion._native",
+            "pillion.apis", "pillion.aio.apis", "pillion.types.state", "pillion.types.common", "pillion.types.actuator", "pillion.types.testing",
+        ],
+        capture_output=True, text=True, timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+SNIPPETS = re.findall(r"```python\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
+def test_the_snippets_of_the_readme_run(snippet, sidecar, pytester, tmp_path):
+    if "def test_" in snippet:
+        pytester.makepyfile(snippet)
+        pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=1)
+        return
+    for endpoint in ["", sidecar.url]:
+        done = program(snippet.replace("http://127.0.0.1:34904", sidecar.url), PILLION_ENDPOINT=endpoint)
+        assert done.returncode == 0, done.stderr
+        expected = re.findall(r"#> (.*)", snippet)
+        assert done.stdout.splitlines() == expected
