@@ -125,17 +125,20 @@ pub fn poll(work: &mut Work) -> Poll<Result<Answer>> {
 fn block(py: Python<'_>, mut work: Work) -> PyResult<Py<PyAny>> {
     refuse_in_loop(py)?;
     let work = &mut work;
-    let mut polled = detached(py, || poll(work));
+    let (mut polled, mut present) = detached(py, || poll(work));
     loop {
         match polled {
             Poll::Ready(result) => {
                 crate::log::flush(py);
-                return into_python(py, result);
+                let shown = into_python(py, result);
+                drop(present);
+                return shown;
             }
             // Waiting in slices, since signals reach Python only between them. Dropping the work
             // when one raises cancels the call.
             Poll::Pending => {
-                polled = detached(py, || wait(work));
+                drop(present);
+                (polled, present) = detached(py, || wait(work));
                 if polled.is_pending() {
                     py.check_signals()?;
                 }

@@ -219,6 +219,8 @@ fn opening(
     level: u32,
     open: impl Future<Output = Result<Pillion>> + Send + 'static,
 ) -> PyResult<Py<PyAny>> {
+    crate::convert::prepare(py)?;
+    crate::error::prepare(py)?;
     crate::log::start(level);
     let mode = Mode::of(asynchronous);
     mode.run(py, Box::pin(async move { Ok(Client::answer(open.await?, mode)) }))

@@ -219,6 +219,16 @@ impl<K: ToPython, V: ToPython> ToPython for HashMap<K, V> {
     }
 }
 
+/// Imports what conversions need. Later it would be imported below a frame of ours, perhaps by a daemon thread
+/// while the interpreter is finalised, which such a thread does not survive.
+pub fn prepare(py: Python<'_>) -> PyResult<()> {
+    epoch(py)?;
+    delta(py, 0, 0)?;
+    // Whether text is a mapping is asked for what asking imports.
+    let _ = PyString::new(py, "").cast::<PyMapping>();
+    Ok(())
+}
+
 /// The error of an argument that is not what it should be.
 pub fn wanted(value: &Bound<'_, PyAny>, what: &str) -> PyErr {
     let found = value.get_type().name().map(|name| name.to_string()).unwrap_or_default();

@@ -91,7 +91,8 @@ impl Coroutine {
 
     fn begin(&self, sent: &Bound<'_, PyAny>, mut work: Work) -> PyResult<Py<PyAny>> {
         let py = sent.py();
-        match detached(py, || (poll(&mut work), work)) {
+        let (polled, _present) = detached(py, || (poll(&mut work), work));
+        match polled {
             (Poll::Ready(result), _) => {
                 if IN_A_ROW.fetch_add(1, Ordering::Relaxed) + 1 < TURN {
                     return done(py, result);

@@ -22,6 +22,11 @@ fn classes(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     MODULE.get_or(py, || py.import("pillion._errors").map(|module| module.into_any().unbind()))
 }
 
+/// Imports the classes, as `convert::prepare` does what it needs.
+pub fn prepare(py: Python<'_>) -> PyResult<()> {
+    classes(py).map(drop)
+}
+
 impl ToPython for common::Error {
     fn to_python(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let details = PyDict::new(py);

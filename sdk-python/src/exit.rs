@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 
 /// The thread that finalises the interpreter, once it does.
 static LEAVING: OnceLock<ThreadId> = OnceLock::new();
-/// Threads that are between their decision to come back and having the lock.
+/// Threads that came back, or are about to, and have not left our frames again.
 static RETURNING: AtomicUsize = AtomicUsize::new(0);
 /// How long the interpreter waits for those. They only need the lock, which it has let go of.
 const PATIENCE: u32 = 200;
@@ -33,10 +33,13 @@ pub fn leaving(py: Python<'_>) {
     });
 }
 
-/// Runs `work` without the interpreter's lock.
-pub fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
-    let result = py.detach(|| {
-        let result = work();
+/// While there is one, the interpreter waits with leaving: this thread is about to have its lock, or runs Python
+/// code below a frame of ours.
+pub struct Present;
+
+impl Present {
+    /// Comes back; or, while the interpreter leaves, stays away for ever.
+    fn new() -> Self {
         RETURNING.fetch_add(1, Ordering::SeqCst);
         if LEAVING.get().is_some_and(|leaver| *leaver != thread::current().id()) {
             RETURNING.fetch_sub(1, Ordering::SeqCst);
@@ -44,10 +47,22 @@ pub fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
                 thread::park();
             }
         }
-        result
-    });
-    RETURNING.fetch_sub(1, Ordering::SeqCst);
-    result
+        Self
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        RETURNING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Runs `work` without the interpreter's lock. Keep what comes beside the result until it is shown.
+pub fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> (T, Present) {
+    py.detach(|| {
+        let result = work();
+        (result, Present::new())
+    })
 }
 
 /// A mutex that a panic of another thread does not make useless.
