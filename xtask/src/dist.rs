@@ -1,5 +1,6 @@
 //! The packages: built for this platform, listed, with what each other platform needs.
 
+mod kotlin;
 mod node;
 mod platform;
 mod python;
@@ -24,6 +25,9 @@ pub struct Arguments {
     only: Vec<Kind>,
 }
 
+/// The features of the library for Kotlin and Ruby: all that programs can use.
+const FFI_FEATURES: &str = "redis,testing";
+
 /// What is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Kind {
@@ -33,12 +37,14 @@ enum Kind {
     Python,
     /// The npm packages: the main one and that of this platform.
     Node,
+    /// The jar for the JVM.
+    Kotlin,
     /// The gem.
     Ruby,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Command, Self::Python, Self::Node, Self::Ruby];
+    const ALL: [Self; 5] = [Self::Command, Self::Python, Self::Node, Self::Kotlin, Self::Ruby];
 }
 
 /// Where packages are made, and how.
@@ -84,6 +90,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Kind::Command => vec![archive(&bench)?],
             Kind::Python => vec![python::wheel(&bench)?],
             Kind::Node => node::packages(&bench)?,
+            Kind::Kotlin => vec![kotlin::jar(&bench)?],
             Kind::Ruby => vec![ruby::gem(&bench)?],
         });
     }

@@ -4,6 +4,7 @@
 //! copies its library out of it, so that a later build does not pull it away, and puts what the registries
 //! have for its tests into the target folder.
 
+pub mod kotlin;
 pub mod node;
 pub mod python;
 pub mod ruby;
@@ -14,10 +15,24 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
-use crate::step::target;
+use crate::step::{build_all, target};
 
 /// Those that have a driver.
-pub const ALL: [&str; 5] = ["rust", "python", "python-aio", "node", "ruby"];
+pub const ALL: [&str; 6] = ["rust", "python", "python-aio", "node", "kotlin", "ruby"];
+
+/// Run the suites of the bindings: what the scenarios cannot say.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Only of these languages: python, node.
+    #[arg(long, value_delimiter = ',', default_value = "python,node")]
+    lang: Vec<String>,
+}
+
+/// Builds everything and runs the suites.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let programs = build_all()?;
+    arguments.lang.iter().try_for_each(|lang| test(lang, &programs))
+}
 
 /// Makes ready what the drivers of these languages need, out of the folder of the built programs.
 pub fn stage<'a>(languages: impl IntoIterator<Item = &'a str>, programs: &Path) -> Result<()> {
@@ -28,6 +43,7 @@ pub fn stage<'a>(languages: impl IntoIterator<Item = &'a str>, programs: &Path) 
         match language {
             "python" => python::stage(programs)?,
             "node" => node::stage(programs)?,
+            "kotlin" => kotlin::stage(programs)?,
             "ruby" => ruby::stage(programs)?,
             // The runner knows which there are, and says so.
             _ => {}
@@ -36,11 +52,18 @@ pub fn stage<'a>(languages: impl IntoIterator<Item = &'a str>, programs: &Path) 
     Ok(())
 }
 
-/// Runs the suites of the languages, which say what the scenarios cannot: types, exceptions, iterators,
-/// cancelling, exits, packages.
-pub fn test(programs: &Path) -> Result<()> {
-    python::test(programs)?;
-    node::test(programs)
+/// Runs the suites of all languages.
+pub fn test_all(programs: &Path) -> Result<()> {
+    ["python", "node"].into_iter().try_for_each(|lang| test(lang, programs))
+}
+
+/// Runs the suites of a language: types, exceptions, iterators, cancelling, exits, packages.
+fn test(lang: &str, programs: &Path) -> Result<()> {
+    match lang {
+        "python" => python::test(programs),
+        "node" => node::test(programs),
+        other => bail!("`{other}` has no suites; python and node have"),
+    }
 }
 
 /// The library that cargo built of a crate.

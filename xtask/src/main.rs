@@ -41,6 +41,8 @@ enum Task {
     Ci(test::Arguments),
     /// Run the scenarios in every language, mode and store.
     Conformance(conformance::Arguments),
+    /// Run the suites of the bindings: what the scenarios cannot say.
+    Suite(language::Arguments),
     /// Kill, freeze and restart Pillion and its stores, and audit what was acknowledged.
     Torture(torture::Arguments),
     /// Build the packages for this platform, and list them.
@@ -57,6 +59,7 @@ fn main() -> Result<()> {
         Task::Test(arguments) | Task::Ci(arguments) => test::all(&arguments),
         Task::Conformance(arguments) => conformance::run(&arguments),
         Task::Dist(arguments) => dist::run(&arguments),
+        Task::Suite(arguments) => language::run(&arguments),
         Task::Torture(arguments) => torture::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
     }

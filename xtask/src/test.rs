@@ -68,8 +68,8 @@ pub fn all(arguments: &Arguments) -> Result<()> {
     examples.args(everything);
     run("documentation examples", examples)?;
     conformance::run(&conformance::Arguments::everything())?;
-    language::test(&programs)?;
     if !arguments.quick {
+        language::test_all(&programs)?;
         torture::run(&torture::Arguments::short())?;
     }
     println!("every check and test passed");

@@ -19,6 +19,10 @@ pub const REDIS: Package = Package { name: "redis-server", program: "redis-serve
 pub const H2LOAD: Package = Package { name: "nghttp2-client", program: "h2load" };
 /// Runs Ruby programs.
 pub const RUBY: Package = Package { name: "ruby", program: "ruby" };
+/// Runs programs of the JVM.
+pub const JAVA: Package = Package { name: "default-jdk-headless", program: "java" };
+/// Compiles Kotlin.
+pub const MAVEN: Package = Package { name: "maven", program: "mvn" };
 /// Shows what HTTP says.
 pub const CURL: Package = Package { name: "curl", program: "curl" };
 
