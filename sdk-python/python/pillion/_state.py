@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 
 from pillion import _native
@@ -11,6 +10,7 @@ from pillion._value import decode, encode
 from pillion.types import state as types
 
 if typing.TYPE_CHECKING:
+    from dataclasses import dataclass
     from collections.abc import Iterator, Iterable, Mapping
     from datetime import timedelta
     from types import TracebackType
@@ -18,11 +18,13 @@ if typing.TYPE_CHECKING:
     from pillion import PillionError
     from pillion.apis import StateApi
     from pillion.types.common import Consistency
+else:
+    from pillion._record import dataclass
 
 T = typing.TypeVar("T")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Entry(typing.Generic[T]):
     """An entry of a store."""
 
@@ -38,7 +40,7 @@ class Entry(typing.Generic[T]):
     """How long it will still be readable; none if it stays."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Written(typing.Generic[T]):
     """An entry was written, or is there at the beginning of a watch."""
 
@@ -47,7 +49,7 @@ class Written(typing.Generic[T]):
     """Where `watch(after=…)` goes on; 0 while that is impossible."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Deleted:
     """An entry is gone."""
 
@@ -57,12 +59,12 @@ class Deleted:
     revision: int
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Resync:
     """Changes were missed: forget what you know. The present entries and `Synced` follow."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Synced:
     """Everything up to here was reported."""
 
