@@ -55,6 +55,9 @@ struct Slot {
     abandoned: AtomicBool,
 }
 
+/// An awaitable, and the function that ends it.
+type Inner = Option<(Py<PyAny>, Py<PyAny>)>;
+
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.slot.abandoned.store(true, Ordering::Release);
@@ -115,8 +118,7 @@ impl Coroutine {
         let py = sent.py();
         let slot = Arc::new(Slot::default());
         let wait = bridge(py)?.call_method0(intern!(py, "wait"))?;
-        let (queue, future, inner): (Bound<'_, Queue>, Option<Py<PyAny>>, Option<(Py<PyAny>, Py<PyAny>)>) =
-            wait.extract()?;
+        let (queue, future, inner): (Bound<'_, Queue>, Option<Py<PyAny>>, Inner) = wait.extract()?;
         let (waiter, inner) = match (&future, inner) {
             (Some(future), _) => (Waiter::Future(future.clone_ref(py)), None),
             (None, Some((inner, wake))) => (Waiter::Callback(wake), Some(inner)),
