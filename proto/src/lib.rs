@@ -14,6 +14,7 @@
 //! routes. `mock`: programmable stand-ins. `testing`: the test kit of an embedded runtime. `shapes`: a
 //! service for the tests of Pillion itself, which never ships.
 
+pub mod answer;
 pub mod call;
 pub mod codec;
 pub mod error;

@@ -218,6 +218,8 @@ impl Builder {
         pillion_core::Limits {
             key: self.config.limits.key.as_usize(),
             batch: self.config.limits.batch as usize,
+            answer: self.config.limits.answer(),
+            message: self.config.limits.message.as_usize(),
             call: self.config.deadlines.call.get(),
             ..pillion_core::Limits::default()
         }

@@ -75,6 +75,7 @@ fn options(builder: &Builder, runtime: &Runtime) -> Result<Options> {
     options.unix = unix_path(config)?;
     options.workers = builder.workers;
     options.limits.message = config.limits.message.as_usize();
+    options.limits.answer = config.limits.answer();
     options.limits.header_bytes = config.limits.header_bytes.as_usize();
     options.limits.headers = config.limits.header_count as usize;
     options.limits.connections = config.limits.connections as usize;
@@ -98,8 +99,10 @@ fn layotto(config: &Config, runtime: &Runtime) -> pillion_server::Door {
         .hooks(runtime.hooks.clone())
         .hello(config.layotto.hello.clone())
         .batch(config.limits.batch as usize);
-    let limits =
-        pillion_proto::grpc::server::MessageLimits { request: config.limits.message.as_usize(), response: usize::MAX };
+    let limits = pillion_proto::grpc::server::MessageLimits {
+        request: config.limits.message.as_usize(),
+        response: config.limits.answer(),
+    };
     pillion_server::Door::new("layotto", pillion_compat_layotto::DESCRIPTORS, move |routes| {
         door.mount(limits, routes);
     })

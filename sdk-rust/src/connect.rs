@@ -22,8 +22,8 @@ const TCP_CONNECTIONS: usize = 4;
 /// Longer than the runtime waits for a backend, so that its error, which says more, comes first.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The most that a runtime can be configured to send.
-const MAX_MESSAGE: usize = 64 << 20;
+/// More than a runtime can be configured to send: 64 MiB, and what stands beside the largest value.
+const MAX_MESSAGE: usize = 65 << 20;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// A handle on the sidecar at `url`: `http://127.0.0.1:34904` or `unix:///path`.

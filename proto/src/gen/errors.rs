@@ -18,6 +18,7 @@ pub static REASONS: &[Reason] = &[
     Reason::RequestOriginRefused,
     Reason::RequestOverloaded,
     Reason::RequestBatchSize,
+    Reason::RequestAnswerTooLarge,
     Reason::RuntimePanic,
     Reason::RuntimeDraining,
     Reason::RuntimeUnreachable,
@@ -88,6 +89,7 @@ impl Reason {
             Self::RequestOriginRefused => "request.origin_refused",
             Self::RequestOverloaded => "request.overloaded",
             Self::RequestBatchSize => "request.batch_size",
+            Self::RequestAnswerTooLarge => "request.answer_too_large",
             Self::RuntimePanic => "runtime.panic",
             Self::RuntimeDraining => "runtime.draining",
             Self::RuntimeUnreachable => "runtime.unreachable",
@@ -158,6 +160,7 @@ impl Reason {
             Self::RequestOriginRefused => Category::Denied,
             Self::RequestOverloaded => Category::Exhausted,
             Self::RequestBatchSize => Category::Invalid,
+            Self::RequestAnswerTooLarge => Category::Exhausted,
             Self::RuntimePanic => Category::Internal,
             Self::RuntimeDraining => Category::Unavailable,
             Self::RuntimeUnreachable => Category::Unavailable,
@@ -228,6 +231,7 @@ impl Reason {
             Self::RequestOriginRefused => 7,
             Self::RequestOverloaded => 8,
             Self::RequestBatchSize => 3,
+            Self::RequestAnswerTooLarge => 8,
             Self::RuntimePanic => 13,
             Self::RuntimeDraining => 14,
             Self::RuntimeUnreachable => 14,
@@ -298,6 +302,7 @@ impl Reason {
             Self::RequestOriginRefused => 403,
             Self::RequestOverloaded => 429,
             Self::RequestBatchSize => 400,
+            Self::RequestAnswerTooLarge => 413,
             Self::RuntimePanic => 500,
             Self::RuntimeDraining => 503,
             Self::RuntimeUnreachable => 503,
@@ -368,6 +373,7 @@ impl Reason {
             Self::RequestOriginRefused => false,
             Self::RequestOverloaded => true,
             Self::RequestBatchSize => false,
+            Self::RequestAnswerTooLarge => false,
             Self::RuntimePanic => false,
             Self::RuntimeDraining => true,
             Self::RuntimeUnreachable => true,
@@ -454,6 +460,9 @@ impl Reason {
             }
             Self::RequestOverloaded => "slow down, then try again",
             Self::RequestBatchSize => "send between 1 and limits.batch items a call",
+            Self::RequestAnswerTooLarge => {
+                "ask for fewer keys at once, or raise limits.answer in the configuration"
+            }
             Self::RuntimePanic => {
                 "this is a defect; the log of the runtime has the details"
             }
@@ -602,6 +611,9 @@ impl Reason {
             Self::RequestBatchSize => {
                 "Too many keys or operations in one call, or none where at least one is needed."
             }
+            Self::RequestAnswerTooLarge => {
+                "What the call asks for is larger than one answer may be."
+            }
             Self::RuntimePanic => {
                 "A defect: the unit of work that hit it was ended, the runtime goes on."
             }
@@ -726,6 +738,7 @@ impl Reason {
             "request.origin_refused" => Some(Self::RequestOriginRefused),
             "request.overloaded" => Some(Self::RequestOverloaded),
             "request.batch_size" => Some(Self::RequestBatchSize),
+            "request.answer_too_large" => Some(Self::RequestAnswerTooLarge),
             "runtime.panic" => Some(Self::RuntimePanic),
             "runtime.draining" => Some(Self::RuntimeDraining),
             "runtime.unreachable" => Some(Self::RuntimeUnreachable),

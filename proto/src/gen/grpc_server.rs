@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
+use crate::answer::within;
 use crate::grpc::server::{MessageLimits, Outgoing, split};
 /// Serves [`ActuatorApi`](crate::ActuatorApi) as `pillion.actuator.v1.ActuatorService`.
 #[derive(Clone)]
-pub struct ActuatorGrpc(Arc<dyn crate::ActuatorApi>);
+pub struct ActuatorGrpc(Arc<dyn crate::ActuatorApi>, usize);
 impl std::fmt::Debug for ActuatorGrpc {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ActuatorGrpc")
@@ -18,10 +19,9 @@ impl ActuatorGrpc {
         limits: MessageLimits,
     ) -> crate::actuator::v1::actuator_service_server::ActuatorServiceServer<Self> {
         crate::actuator::v1::actuator_service_server::ActuatorServiceServer::new(
-                Self(api),
+                Self(api, limits.response),
             )
             .max_decoding_message_size(limits.request)
-            .max_encoding_message_size(limits.response)
     }
 }
 #[tonic::async_trait]
@@ -32,7 +32,7 @@ impl crate::actuator::v1::actuator_service_server::ActuatorService for ActuatorG
     ) -> Result<Response<crate::actuator::v1::CheckLiveResponse>, Status> {
         let (cx, request) = split(request)?;
         let answer = self.0.check_live(&cx, request).await?;
-        Ok(Response::new(answer))
+        Ok(Response::new(within(answer, self.1)?))
     }
     async fn check_ready(
         &self,
@@ -40,7 +40,7 @@ impl crate::actuator::v1::actuator_service_server::ActuatorService for ActuatorG
     ) -> Result<Response<crate::actuator::v1::CheckReadyResponse>, Status> {
         let (cx, request) = split(request)?;
         let answer = self.0.check_ready(&cx, request).await?;
-        Ok(Response::new(answer))
+        Ok(Response::new(within(answer, self.1)?))
     }
     async fn get_status(
         &self,
@@ -48,7 +48,7 @@ impl crate::actuator::v1::actuator_service_server::ActuatorService for ActuatorG
     ) -> Result<Response<crate::actuator::v1::GetStatusResponse>, Status> {
         let (cx, request) = split(request)?;
         let answer = self.0.get_status(&cx, request).await?;
-        Ok(Response::new(answer))
+        Ok(Response::new(within(answer, self.1)?))
     }
     async fn get_metrics(
         &self,
@@ -56,12 +56,12 @@ impl crate::actuator::v1::actuator_service_server::ActuatorService for ActuatorG
     ) -> Result<Response<crate::actuator::v1::GetMetricsResponse>, Status> {
         let (cx, request) = split(request)?;
         let answer = self.0.get_metrics(&cx, request).await?;
-        Ok(Response::new(answer))
+        Ok(Response::new(within(answer, self.1)?))
     }
 }
 /// Serves [`StateApi`](crate::StateApi) as `pillion.state.v1.StateService`.
 #[derive(Clone)]
-pub struct StateGrpc(Arc<dyn crate::StateApi>);
+pub struct StateGrpc(Arc<dyn crate::StateApi>, usize);
 impl std::fmt::Debug for StateGrpc {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("StateGrpc")
@@ -73,9 +73,10 @@ impl StateGrpc {
         api: Arc<dyn crate::StateApi>,
         limits: MessageLimits,
     ) -> crate::state::v1::state_service_server::StateServiceServer<Self> {
-        crate::state::v1::state_service_server::StateServiceServer::new(Self(api))
+        crate::state::v1::state_service_server::StateServiceServer::new(
+                Self(api, limits.response),
+            )
             .max_decoding_message_size(limits.request)
-            .max_encoding_message_size(limits.response)
     }
 }
 #[tonic::async_trait]
@@ -86,7 +87,7 @@ impl crate::state::v1::state_service_server::StateService for StateGrpc {
     ) -> Result<Response<crate::state::v1::GetResponse>, Status> {
         let (cx, request) = split(request)?;
         let answer = self.0.get(&cx, request).await?;
-        Ok(Response::new(answer))
+        Ok(Response::new(within(answer, self.1)?))
     }
     async fn get_many(
         &self,
@@ -94,7 +95,7 @@ impl crate::state::v1::state_service_server::StateService for StateGrpc {
     ) -> Result<Response<crate::state::v1::GetManyResponse>, Status> {
         let (cx, request) = split(request)?;
         let answer = self.0.get_many(&cx, request).await?;
-        Ok(Response::new(answer))
+        Ok(Response::new(within(answer, self.1)?))
     }
     async fn set(
         &self,
@@ -142,7 +143,7 @@ impl crate::state::v1::state_service_server::StateService for StateGrpc {
     ) -> Result<Response<crate::state::v1::ListResponse>, Status> {
         let (cx, request) = split(request)?;
         let answer = self.0.list(&cx, request).await?;
-        Ok(Response::new(answer))
+        Ok(Response::new(within(answer, self.1)?))
     }
     type WatchStream = Outgoing<crate::state::v1::WatchResponse>;
     async fn watch(
@@ -151,13 +152,13 @@ impl crate::state::v1::state_service_server::StateService for StateGrpc {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let (cx, request) = split(request)?;
         let answer = self.0.watch(&cx, request).await?;
-        Ok(Response::new(Outgoing::from(answer)))
+        Ok(Response::new(Outgoing::new(answer, self.1)))
     }
 }
 /// Serves [`ShapesApi`](crate::ShapesApi) as `pillion.testing.v1.ShapesService`.
 #[cfg(feature = "shapes")]
 #[derive(Clone)]
-pub struct ShapesGrpc(Arc<dyn crate::ShapesApi>);
+pub struct ShapesGrpc(Arc<dyn crate::ShapesApi>, usize);
 #[cfg(feature = "shapes")]
 impl std::fmt::Debug for ShapesGrpc {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -171,9 +172,10 @@ impl ShapesGrpc {
         api: Arc<dyn crate::ShapesApi>,
         limits: MessageLimits,
     ) -> crate::testing::v1::shapes_service_server::ShapesServiceServer<Self> {
-        crate::testing::v1::shapes_service_server::ShapesServiceServer::new(Self(api))
+        crate::testing::v1::shapes_service_server::ShapesServiceServer::new(
+                Self(api, limits.response),
+            )
             .max_decoding_message_size(limits.request)
-            .max_encoding_message_size(limits.response)
     }
 }
 #[cfg(feature = "shapes")]
@@ -185,7 +187,7 @@ impl crate::testing::v1::shapes_service_server::ShapesService for ShapesGrpc {
     ) -> Result<Response<crate::testing::v1::EchoResponse>, Status> {
         let (cx, request) = split(request)?;
         let answer = self.0.echo(&cx, request).await?;
-        Ok(Response::new(answer))
+        Ok(Response::new(within(answer, self.1)?))
     }
     async fn act(
         &self,
@@ -202,7 +204,7 @@ impl crate::testing::v1::shapes_service_server::ShapesService for ShapesGrpc {
     ) -> Result<Response<Self::ExpandStream>, Status> {
         let (cx, request) = split(request)?;
         let answer = self.0.expand(&cx, request).await?;
-        Ok(Response::new(Outgoing::from(answer)))
+        Ok(Response::new(Outgoing::new(answer, self.1)))
     }
     async fn collect(
         &self,
@@ -225,7 +227,7 @@ impl crate::testing::v1::shapes_service_server::ShapesService for ShapesGrpc {
             .0
             .converse(&cx, crate::grpc::server::incoming(request.into_inner()))
             .await?;
-        Ok(Response::new(Outgoing::from(answer)))
+        Ok(Response::new(Outgoing::new(answer, self.1)))
     }
     async fn count(
         &self,
@@ -233,7 +235,7 @@ impl crate::testing::v1::shapes_service_server::ShapesService for ShapesGrpc {
     ) -> Result<Response<crate::testing::v1::CountResponse>, Status> {
         let (cx, request) = split(request)?;
         let answer = self.0.count(&cx, request).await?;
-        Ok(Response::new(answer))
+        Ok(Response::new(within(answer, self.1)?))
     }
 }
 /// Adds every API to a router.

@@ -342,6 +342,8 @@ pub enum Reason {
     RequestOverloaded = 12,
     /// Too many keys or operations in one call, or none where at least one is needed.
     RequestBatchSize = 13,
+    /// What the call asks for is larger than one answer may be.
+    RequestAnswerTooLarge = 14,
     /// A defect: the unit of work that hit it was ended, the runtime goes on.
     RuntimePanic = 20,
     /// The runtime is shutting down.
@@ -466,6 +468,7 @@ impl Reason {
             Self::RequestOriginRefused => "REASON_REQUEST_ORIGIN_REFUSED",
             Self::RequestOverloaded => "REASON_REQUEST_OVERLOADED",
             Self::RequestBatchSize => "REASON_REQUEST_BATCH_SIZE",
+            Self::RequestAnswerTooLarge => "REASON_REQUEST_ANSWER_TOO_LARGE",
             Self::RuntimePanic => "REASON_RUNTIME_PANIC",
             Self::RuntimeDraining => "REASON_RUNTIME_DRAINING",
             Self::RuntimeUnreachable => "REASON_RUNTIME_UNREACHABLE",
@@ -538,6 +541,7 @@ impl Reason {
             "REASON_REQUEST_ORIGIN_REFUSED" => Some(Self::RequestOriginRefused),
             "REASON_REQUEST_OVERLOADED" => Some(Self::RequestOverloaded),
             "REASON_REQUEST_BATCH_SIZE" => Some(Self::RequestBatchSize),
+            "REASON_REQUEST_ANSWER_TOO_LARGE" => Some(Self::RequestAnswerTooLarge),
             "REASON_RUNTIME_PANIC" => Some(Self::RuntimePanic),
             "REASON_RUNTIME_DRAINING" => Some(Self::RuntimeDraining),
             "REASON_RUNTIME_UNREACHABLE" => Some(Self::RuntimeUnreachable),

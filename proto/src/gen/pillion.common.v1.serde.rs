@@ -973,6 +973,7 @@ impl serde::Serialize for Reason {
             Self::RequestOriginRefused => "REASON_REQUEST_ORIGIN_REFUSED",
             Self::RequestOverloaded => "REASON_REQUEST_OVERLOADED",
             Self::RequestBatchSize => "REASON_REQUEST_BATCH_SIZE",
+            Self::RequestAnswerTooLarge => "REASON_REQUEST_ANSWER_TOO_LARGE",
             Self::RuntimePanic => "REASON_RUNTIME_PANIC",
             Self::RuntimeDraining => "REASON_RUNTIME_DRAINING",
             Self::RuntimeUnreachable => "REASON_RUNTIME_UNREACHABLE",
@@ -1049,6 +1050,7 @@ impl<'de> serde::Deserialize<'de> for Reason {
             "REASON_REQUEST_ORIGIN_REFUSED",
             "REASON_REQUEST_OVERLOADED",
             "REASON_REQUEST_BATCH_SIZE",
+            "REASON_REQUEST_ANSWER_TOO_LARGE",
             "REASON_RUNTIME_PANIC",
             "REASON_RUNTIME_DRAINING",
             "REASON_RUNTIME_UNREACHABLE",
@@ -1165,6 +1167,9 @@ impl<'de> serde::Deserialize<'de> for Reason {
                     "REASON_REQUEST_ORIGIN_REFUSED" => Ok(Reason::RequestOriginRefused),
                     "REASON_REQUEST_OVERLOADED" => Ok(Reason::RequestOverloaded),
                     "REASON_REQUEST_BATCH_SIZE" => Ok(Reason::RequestBatchSize),
+                    "REASON_REQUEST_ANSWER_TOO_LARGE" => {
+                        Ok(Reason::RequestAnswerTooLarge)
+                    }
                     "REASON_RUNTIME_PANIC" => Ok(Reason::RuntimePanic),
                     "REASON_RUNTIME_DRAINING" => Ok(Reason::RuntimeDraining),
                     "REASON_RUNTIME_UNREACHABLE" => Ok(Reason::RuntimeUnreachable),

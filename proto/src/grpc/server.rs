@@ -4,8 +4,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures::stream::Stream;
+use prost::Message;
 use tonic::{Request, Status, Streaming};
 
+use crate::answer::within;
 use crate::call::Cx;
 use crate::error::{Error, Reason};
 use crate::stream::Events;
@@ -17,7 +19,8 @@ pub use crate::r#gen::grpc_server::*;
 pub struct MessageLimits {
     /// The largest request message, in bytes.
     pub request: usize,
-    /// The largest answer message, in bytes.
+    /// The largest answer message, in bytes. Answers to writes are not held to it: they are as long as
+    /// their requests.
     pub response: usize,
 }
 
@@ -52,20 +55,27 @@ pub fn incoming<T: Send + 'static>(messages: Streaming<T>) -> Events<T> {
     }))
 }
 
-/// The messages of an answer.
+/// The messages of an answer, of which none is larger than the limit.
 #[derive(Debug)]
-pub struct Outgoing<T>(Events<T>);
+pub struct Outgoing<T> {
+    events: Events<T>,
+    limit: usize,
+}
 
-impl<T> From<Events<T>> for Outgoing<T> {
-    fn from(events: Events<T>) -> Self {
-        Self(events)
+impl<T> Outgoing<T> {
+    pub(crate) fn new(events: Events<T>, limit: usize) -> Self {
+        Self { events, limit }
     }
 }
 
-impl<T> Stream for Outgoing<T> {
+impl<T: Message> Stream for Outgoing<T> {
     type Item = Result<T, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut self.0).poll_next(cx).map(|item| item.map(|message| message.map_err(Status::from)))
+        let limit = self.limit;
+        Pin::new(&mut self.events).poll_next(cx).map(|item| {
+            // tonic ends the call at the first error.
+            item.map(|message| message.and_then(|message| within(message, limit)).map_err(Status::from))
+        })
     }
 }

@@ -77,7 +77,8 @@ pub struct Limits {
     /// The largest request: a gRPC message, an HTTP body, or a line of an HTTP upload. In bytes;
     /// 4 MiB by default.
     pub message: usize,
-    /// The largest gRPC answer message, in bytes; 64 MiB by default.
+    /// The largest answer to a read, in bytes as protobuf: of each message where there are many;
+    /// 16 MiB by default.
     pub answer: usize,
     /// All headers of a request together, in bytes; 16 KiB by default.
     pub header_bytes: usize,
@@ -93,7 +94,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             message: 4 << 20,
-            answer: 64 << 20,
+            answer: 16 << 20,
             header_bytes: 16 << 10,
             headers: 100,
             connections: 8_192,

@@ -130,6 +130,10 @@ pub struct Limits {
     /// The largest message or body: 1KiB to 64MiB. Default: `4MiB`.
     #[serde(deserialize_with = "message")]
     pub message: ByteSize,
+    /// The largest answer to a read: 64KiB to 64MiB. One entry of the size that `message` allows
+    /// fits in any case. Default: `16MiB`.
+    #[serde(deserialize_with = "answer")]
+    pub answer: ByteSize,
     /// The headers of one request together: 1KiB to 1MiB. Default: `16KiB`.
     #[serde(deserialize_with = "header_bytes")]
     pub header_bytes: ByteSize,
@@ -158,6 +162,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             message: ByteSize::mib(4),
+            answer: ByteSize::mib(16),
             header_bytes: ByteSize::kib(16),
             header_count: 100,
             batch: 1000,
@@ -165,6 +170,16 @@ impl Default for Limits {
             connections: 8192,
             streams: 100,
         }
+    }
+}
+
+impl Limits {
+    /// The largest answer, in bytes: one that holds a single entry, written with the largest message,
+    /// always fits.
+    pub(crate) fn answer(&self) -> usize {
+        // Beside the value stand its key, twice, its content type and its etag.
+        let entry = self.message.as_usize() + 2 * self.key.as_usize() + 1024;
+        self.answer.as_usize().max(entry)
     }
 }
 
@@ -328,6 +343,7 @@ macro_rules! ranges {
 
 ranges! {
     within message: ByteSize = ByteSize::kib(1), ByteSize::mib(64);
+    within answer: ByteSize = ByteSize::kib(64), ByteSize::mib(64);
     within header_bytes: ByteSize = ByteSize::kib(1), ByteSize::mib(1);
     count header_count: u32 = 10, 1000;
     count batch: u32 = 1, 10_000;

@@ -39,6 +39,7 @@ fn what_is_not_set_has_the_documented_default() {
     assert_eq!(config.listen.unix, UnixListen::Auto);
     assert!(config.components.is_empty());
     assert_eq!(config.limits.message.get(), 4 << 20);
+    assert_eq!(config.limits.answer.get(), 16 << 20);
     assert_eq!(config.limits.header_bytes.get(), 16 << 10);
     assert_eq!(config.limits.header_count, 100);
     assert_eq!(config.limits.batch, 1000);
@@ -69,7 +70,7 @@ components:
   two: {type: state.memory, key_prefix: name}
   one: {type: state.local, dir: data, key_prefix: appid}
   three: {type: state.redis, url: redis://host, key_prefix: shop}
-limits: {message: 64MiB, header_bytes: 1MiB, header_count: 1000, batch: 10000, key: 64KiB, connections: 1, streams: 1}
+limits: {message: 64MiB, answer: 64MiB, header_bytes: 1MiB, header_count: 1000, batch: 10000, key: 64KiB, connections: 1, streams: 1}
 deadlines: {call: 1h, first_byte: 1ms, header: 2s, body: 3s, keep_alive: 4s, keep_alive_answer: 5s, shutdown: 0s}
 layotto: {hello: {helloworld: greeting, other: hi}}
 security:

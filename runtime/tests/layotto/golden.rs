@@ -121,6 +121,22 @@ async fn what_cannot_be_read_is_answered_in_the_words_of_layottos_transport() ->
 }
 
 #[tokio::test]
+async fn an_answer_that_would_be_too_large_is_refused() -> Result<()> {
+    let (sidecar, raw) = in_memory().await?;
+    let value = "x".repeat(1 << 20);
+    let save = json!({"store_name": "state", "states": [{"key": "large", "value": value}]});
+    raw.call("SaveState", &save).await??;
+    let keys = json!({"store_name": "state", "keys": vec!["large"; 600]});
+    let status = raw.call("GetBulkState", &keys).await?.err().context("600 MiB were answered")?;
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(status.message(), "the answer would have more than 16777216 bytes, which is the limit");
+    let fewer = json!({"store_name": "state", "keys": ["large", "large"]});
+    raw.call("GetBulkState", &fewer).await??;
+    sidecar.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_list_that_is_too_long_is_refused_before_its_first_item() -> Result<()> {
     let (sidecar, raw) = in_memory().await?;
     let items = |count: usize| (0..count).map(|index| json!({"key": format!("many-{index}")})).collect::<Vec<_>>();

@@ -1152,6 +1152,7 @@ exports.ENUMS = {
     "request_origin_refused": "REASON_REQUEST_ORIGIN_REFUSED",
     "request_overloaded": "REASON_REQUEST_OVERLOADED",
     "request_batch_size": "REASON_REQUEST_BATCH_SIZE",
+    "request_answer_too_large": "REASON_REQUEST_ANSWER_TOO_LARGE",
     "runtime_panic": "REASON_RUNTIME_PANIC",
     "runtime_draining": "REASON_RUNTIME_DRAINING",
     "runtime_unreachable": "REASON_RUNTIME_UNREACHABLE",

@@ -94,6 +94,8 @@ export type Reason =
   | "request.overloaded"
   /** Too many keys or operations in one call, or none where at least one is needed. */
   | "request.batch_size"
+  /** What the call asks for is larger than one answer may be. */
+  | "request.answer_too_large"
   /** A defect: the unit of work that hit it was ended, the runtime goes on. */
   | "runtime.panic"
   /** The runtime is shutting down. */

@@ -45,6 +45,9 @@ REQUEST_OVERLOADED: Final = "request.overloaded"
 REQUEST_BATCH_SIZE: Final = "request.batch_size"
 """Too many keys or operations in one call, or none where at least one is needed."""
 
+REQUEST_ANSWER_TOO_LARGE: Final = "request.answer_too_large"
+"""What the call asks for is larger than one answer may be."""
+
 RUNTIME_PANIC: Final = "runtime.panic"
 """A defect: the unit of work that hit it was ended, the runtime goes on."""
 

@@ -12,7 +12,7 @@ use super::{Compiled, Files, format};
 /// Emits `proto/src/gen/{grpc_server,grpc_client}.rs`.
 pub fn emit(contract: &Contract, _: &Compiled) -> Result<Files> {
     let mut server = String::from(
-        "use std::sync::Arc;\nuse tonic::{Request, Response, Status};\nuse crate::grpc::server::{MessageLimits, Outgoing, split};\n",
+        "use std::sync::Arc;\nuse tonic::{Request, Response, Status};\nuse crate::answer::within;\nuse crate::grpc::server::{MessageLimits, Outgoing, split};\n",
     );
     let mut client = String::from(
         "use std::sync::Arc;\nuse async_trait::async_trait;\nuse crate::grpc::client::{Channels, request as outgoing};\n",
@@ -42,14 +42,14 @@ fn server_adapter(contract: &Contract, service: &Service, code: &mut String) -> 
         code,
         "/// Serves [`{stem}Api`](crate::{stem}Api) as `{}.{}`.
         {gate}#[derive(Clone)]
-        pub struct {stem}Grpc(Arc<dyn crate::{stem}Api>);
+        pub struct {stem}Grpc(Arc<dyn crate::{stem}Api>, usize);
         {gate}impl std::fmt::Debug for {stem}Grpc {{
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {{ f.write_str(\"{stem}Grpc\") }}
         }}
         {gate}impl {stem}Grpc {{
             /// The tonic service.
             pub fn service(api: Arc<dyn crate::{stem}Api>, limits: MessageLimits) -> {tonic}::{name}Server<Self> {{
-                {tonic}::{name}Server::new(Self(api)).max_decoding_message_size(limits.request).max_encoding_message_size(limits.response)
+                {tonic}::{name}Server::new(Self(api, limits.response)).max_decoding_message_size(limits.request)
             }}
         }}
         {gate}#[tonic::async_trait]
@@ -75,7 +75,12 @@ fn server_adapter(contract: &Contract, service: &Service, code: &mut String) -> 
         } else {
             format!("let (cx, request) = split(request)?; let answer = self.0.{}(&cx, request).await?;", method.snake())
         };
-        let answer = if method.streams() { "Outgoing::from(answer)" } else { "answer" };
+        let answer = match (method.streams(), method.rules.access.as_str()) {
+            (true, _) => "Outgoing::new(answer, self.1)",
+            // As long as its request; refusing it would hide what was written.
+            (false, "ACCESS_WRITE") => "answer",
+            (false, _) => "within(answer, self.1)?",
+        };
         writeln!(
             code,
             "async fn {}(&self, request: Request<{request}>) -> Result<Response<{response}>, Status> {{ {call} Ok(Response::new({answer})) }}",

@@ -2,6 +2,7 @@
 
 mod convert;
 mod page;
+mod read;
 
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
@@ -12,14 +13,14 @@ use async_trait::async_trait;
 use futures::{Stream, StreamExt, future, stream};
 use pillion_proto::state::v1::{
     DeleteManyRequest, DeleteManyResponse, DeleteRequest, DeleteResponse, EntryDeleted, EntryWritten, GetManyRequest,
-    GetManyResponse, GetRequest, GetResponse, GetResult, ListRequest, ListResponse, Resync, SetManyRequest,
-    SetManyResponse, SetRequest, SetResponse, Synced, TransactRequest, TransactResponse, WatchRequest, WatchResponse,
-    WriteResult, watch_response::Event,
+    GetManyResponse, GetRequest, GetResponse, ListRequest, ListResponse, Resync, SetManyRequest, SetManyResponse,
+    SetRequest, SetResponse, Synced, TransactRequest, TransactResponse, WatchRequest, WatchResponse, WriteResult,
+    watch_response::Event,
 };
-use pillion_proto::{Cx, Error, Events, Reason, Result, StateApi, common::v1 as common};
+use pillion_proto::{Cx, Error, Events, Reason, Result, StateApi, answer, common::v1 as common};
 use pillion_spi::caps::FirstWrite;
 use pillion_spi::state::{
-    Applied, ApplyOptions, Condition, Key, Op, OpOutcome, ReadOptions, Scan, StateStore, WatchEvent, WatchSpec,
+    Applied, ApplyOptions, Condition, Key, Op, OpOutcome, ReadOptions, StateStore, WatchEvent, WatchSpec,
 };
 use pillion_spi::{Clock, Kind};
 use tokio_util::sync::CancellationToken;
@@ -242,35 +243,12 @@ impl StateApi for States {
             Some(found) => found.map_err(|error| translate::error(view.name, error))?,
             None => None,
         };
-        Ok(GetResponse { entry: entry.map(|entry| convert::entry(request.key, entry)) })
+        let answer = GetResponse { entry: entry.map(|entry| convert::entry(request.key, entry)) };
+        answer::within(answer, self.limits.answer)
     }
 
     async fn get_many(&self, cx: &Cx, request: GetManyRequest) -> Result<GetManyResponse> {
-        let view = self.view(cx, &request.store).await?;
-        self.batch(request.keys.len())?;
-        let options = read_options(cx, request.consistency())?;
-        let stored: Vec<_> = request.keys.iter().map(|key| view.keys.stored(key)).collect();
-        let readable: Vec<_> = stored.iter().flatten().cloned().collect();
-        let found = if readable.is_empty() {
-            Vec::new()
-        } else {
-            self.within(cx, &view, false, view.store.read(&readable, options)).await?
-        };
-        let mut found = found.into_iter();
-        let results = request.keys.into_iter().zip(stored).map(|(key, stored)| {
-            let outcome = stored.and_then(|_| match found.next() {
-                Some(found) => found.map_err(|error| translate::error(view.name, error)),
-                None => Err(Error::new(Reason::ComponentInternal, "the store answered for fewer keys than asked")),
-            });
-            match outcome {
-                Ok(entry) => {
-                    let entry = entry.map(|entry| convert::entry(key.clone(), entry));
-                    GetResult { key, entry, error: None }
-                }
-                Err(error) => GetResult { key, entry: None, error: Some(error.into()) },
-            }
-        });
-        Ok(GetManyResponse { results: results.collect() })
+        self.read_many(cx, request).await
     }
 
     async fn set(&self, cx: &Cx, request: SetRequest) -> Result<SetResponse> {
@@ -345,21 +323,7 @@ impl StateApi for States {
     }
 
     async fn list(&self, cx: &Cx, request: ListRequest) -> Result<ListResponse> {
-        let view = self.view(cx, &request.store).await?;
-        let mut scan = Scan::default();
-        scan.prefix = view.keys.stored_prefix(&request.prefix)?;
-        scan.limit = page::size(request.page_size)?;
-        scan.cursor = page::cursor(&request.page_token, view.name, &scan.prefix)?;
-        scan.keys_only = request.keys_only;
-        let prefix = scan.prefix.clone();
-        let found = self.within(cx, &view, false, view.store.scan(scan)).await?;
-        let entries = found
-            .entries
-            .into_iter()
-            .filter_map(|entry| view.keys.shown(&entry.key).map(str::to_owned).map(|key| convert::entry(key, entry)))
-            .collect();
-        let next_page_token = found.next.map(|cursor| page::token(&cursor, view.name, &prefix)).unwrap_or_default();
-        Ok(ListResponse { entries, next_page_token })
+        self.read_page(cx, request).await
     }
 
     async fn watch(&self, cx: &Cx, request: WatchRequest) -> Result<Events<WatchResponse>> {

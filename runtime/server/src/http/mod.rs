@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode
 use hyper::body::Incoming;
 use pillion_proto::codec::{Input, Method, Output};
 use pillion_proto::http::{Reply, ReplyBody, Route, context};
-use pillion_proto::{Apis, Error, Events, Hooks, OPENAPI, Reason, Result, Shape};
+use pillion_proto::{Access, Apis, CallInfo, Error, Events, Hooks, OPENAPI, Reason, Result, Shape, answer};
 use tokio_util::sync::CancellationToken;
 
 use self::router::{Fields, Router, Target};
@@ -29,6 +29,10 @@ use crate::drain::{Signals, draining};
 use crate::grpc::{judge, own};
 use crate::inbound::Inbound;
 use crate::options::{Deadlines, Limits, Options};
+
+/// How many bytes of JSON an answer has, at most, for one of protobuf, where the limit counts: names
+/// and digits take the place of numbers.
+const JSON_SHARE: usize = 4;
 
 /// The HTTP side of one worker.
 pub(crate) struct Http {
@@ -139,7 +143,10 @@ impl Http {
             }
         };
         match (method.json)(&self.apis, cx, input).await? {
-            Output::One(json) => Ok(whole(json, "application/json")),
+            Output::One(json) => {
+                self.judge_size(method.info, json.len() / JSON_SHARE)?;
+                Ok(whole(json, "application/json"))
+            }
             Output::Many(events) => Ok(self.stream(events, &head.headers)),
         }
     }
@@ -157,8 +164,12 @@ impl Http {
         let request = pillion_proto::http::Request { path, query, headers: head.headers, body };
         let Reply { headers, body } = (route.call)(&self.apis, cx, request).await?;
         let mut response = match body {
-            ReplyBody::Json(json) => whole(json, "application/json"),
+            ReplyBody::Json(json) => {
+                self.judge_size(route.info, json.len() / JSON_SHARE)?;
+                whole(json, "application/json")
+            }
             ReplyBody::Raw(bytes) => {
+                self.judge_size(route.info, bytes.len())?;
                 let mut response = whole(bytes, "application/octet-stream");
                 // What was stored may be a page: shown by a browser it must not run as ours.
                 response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
@@ -171,11 +182,25 @@ impl Http {
         Ok(response)
     }
 
+    /// Refuses an answer that the API behind it should not have given. Those to writes are as long as
+    /// their requests; refusing one would hide what was written.
+    fn judge_size(&self, info: &CallInfo, bytes: usize) -> Result<()> {
+        let limit = self.limits.answer;
+        if bytes > limit && info.access != Access::Write { Err(answer::too_large(limit)) } else { Ok(()) }
+    }
+
     fn stream(&self, events: Events<Bytes>, headers: &HeaderMap) -> Response<Body> {
         self.pieces(events, Form::accepted(headers))
     }
 
     fn pieces(&self, events: Events<Bytes>, form: Form) -> Response<Body> {
+        let limit = self.limits.answer;
+        let events =
+            events.try_map(
+                move |json| {
+                    if json.len() / JSON_SHARE > limit { Err(answer::too_large(limit)) } else { Ok(json) }
+                },
+            );
         let pieces = stream::write(events, form, self.deadlines.keep_alive, self.cut.clone());
         answered(StatusCode::OK, Body::Pieces { pieces, call: None }, form.content_type())
     }

@@ -85,6 +85,31 @@ async fn a_message_above_the_limit_is_refused_with_its_size() {
     assert_eq!(running.http(Request::put("/v1/state/o/a"), vec![b'x'; 1000]).await.status, 200);
 }
 
+/// The same answer, whoever asks how.
+#[tokio::test]
+async fn an_answer_above_the_limit_is_refused_with_our_own_reason() {
+    let running = start_with(None, |options| options.limits.answer = 1000).await;
+    let get = |size: usize| GetRequest { key: "k".repeat(size), ..Default::default() };
+    let state = StateClient::new(Arc::new(running.channel().await), 4 << 20);
+    // The answer holds the key twice.
+    state.get(&Cx::default(), get(400)).await.unwrap();
+    let error = state.get(&Cx::default(), get(600)).await.unwrap_err();
+    assert!(error.is(Reason::RequestAnswerTooLarge), "{error:?}");
+    assert_eq!(error.detail("limit"), Some("1000"));
+    assert!(error.advice_text().contains("limits.answer"), "{error:?}");
+    assert_eq!(tonic::Status::from(error).code(), Code::ResourceExhausted);
+
+    let raw = async |size: usize| running.get(&format!("/v1/state/o/{}", "k".repeat(size))).await;
+    assert_eq!(raw(900).await.status, 200);
+    raw(1001).await.assert_problem(413, "request.answer_too_large");
+    let json = serde_json::json!({ "key": "k".repeat(4000) }).to_string();
+    let json = running.post("/pillion.state.v1.StateService/Get", "application/json", json).await;
+    json.assert_problem(413, "request.answer_too_large");
+    // An answer to a write is not refused: the write was made.
+    let key = "k".repeat(2000);
+    assert_eq!(running.http(Request::put(format!("/v1/state/o/{key}")), "x").await.status, 200);
+}
+
 #[tokio::test]
 async fn a_message_of_a_stream_above_the_limit_ends_the_upload() {
     let running = start_with(None, |options| options.limits.message = 1000).await;
