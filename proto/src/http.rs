@@ -86,6 +86,18 @@ impl Request {
     }
 }
 
+/// The error of a header or query parameter that sets one of several things of which a request has
+/// one, where another one is set already.
+pub(crate) fn excluded(name: &str) -> Error {
+    Error::new(Reason::RequestInvalid, format!("`{name}` excludes something else that this request says"))
+        .with("field", name)
+        .advice("say one of the two")
+}
+
+fn listed(names: &[&str]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
 /// Whether a field of a message has a value: proto3 does not tell the zero value from none.
 pub(crate) fn is_set<T: Default + PartialEq>(value: &T) -> bool {
     *value != T::default()

@@ -282,6 +282,9 @@ fn state_set_0(
             )?;
         }
         if let Some(value) = http.header("if-match")? {
+            if request.condition.get_or_insert_default().kind.is_some() {
+                return Err(crate::http::excluded("if-match"));
+            }
             request.condition.get_or_insert_default().kind = Some(
                 crate::state::v1::condition::Kind::IfMatch(
                     text::parse_etag("if-match", value)?,
@@ -289,6 +292,9 @@ fn state_set_0(
             );
         }
         if let Some(value) = http.header("if-none-match")? {
+            if request.condition.get_or_insert_default().kind.is_some() {
+                return Err(crate::http::excluded("if-none-match"));
+            }
             request.condition.get_or_insert_default().kind = Some(
                 crate::state::v1::condition::Kind::IfAbsent({
                     text::parse_any("if-none-match", value)?;
@@ -436,10 +442,35 @@ fn shapes_echo_0(
         request.kinds = Some(http.json()?);
         let value = http.path_field("label")?;
         request.label = text::parse("label", &value)?;
-        for (name, value) in http.query_fields(&[])? {
+        for (name, value) in http.query_fields(&["text"])? {
             match name.as_str() {
+                "text" => {
+                    if request.kinds.get_or_insert_default().choice.is_some() {
+                        return Err(crate::http::excluded("text"));
+                    }
+                    request.kinds.get_or_insert_default().choice = Some(
+                        crate::testing::v1::kinds::Choice::Text(
+                            text::parse("text", &value)?,
+                        ),
+                    );
+                }
                 _ => {}
             }
+        }
+        if let Some(value) = http.header("paint")? {
+            if request.kinds.get_or_insert_default().choice.is_some() {
+                return Err(crate::http::excluded("paint"));
+            }
+            request.kinds.get_or_insert_default().choice = Some(
+                crate::testing::v1::kinds::Choice::Paint(
+                    text::parse_enum(
+                        "paint",
+                        value,
+                        "COLOR_",
+                        crate::testing::v1::Color::from_str_name,
+                    )?,
+                ),
+            );
         }
         let answer = api.echo(&cx, request).await?;
         let mut reply = Reply::json(&answer)?;

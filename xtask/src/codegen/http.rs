@@ -83,13 +83,13 @@ fn route(
     writeln!(code, "for (name, value) in http.query_fields(&{names:?})? {{ match name.as_str() {{")?;
     for binding in &rule.query {
         writeln!(code, "{:?} => {{", binding.name)?;
-        bind(contract, &method.input, binding, "&value", code)?;
+        bind(contract, &method.input, rule, binding, "&value", code)?;
         writeln!(code, "}}")?;
     }
     writeln!(code, "_ => {{}} }} }}")?;
     for binding in &rule.headers {
         writeln!(code, "if let Some(value) = http.header({:?})? {{", binding.name)?;
-        bind(contract, &method.input, binding, "value", code)?;
+        bind(contract, &method.input, rule, binding, "value", code)?;
         writeln!(code, "}}")?;
     }
     writeln!(code, "let answer = api.{}(&cx, request).await?;", method.snake())?;
@@ -98,10 +98,40 @@ fn route(
     Ok(())
 }
 
-fn bind(contract: &Contract, message: &str, binding: &Binding, text: &str, code: &mut String) -> Result<()> {
+fn bind(
+    contract: &Contract,
+    message: &str,
+    rule: &HttpRule,
+    binding: &Binding,
+    text: &str,
+    code: &mut String,
+) -> Result<()> {
     let fields = contract.resolve(message, &binding.field)?;
+    if let Some(place) = shared_oneof(contract, message, rule, binding)? {
+        // The last one would win, and the others would be lost without a word.
+        writeln!(code, "if {place}.is_some() {{ return Err(crate::http::excluded({:?})); }}", binding.name)?;
+    }
     let value = parse(contract, fields[fields.len() - 1], &binding.name, text, &binding.form)?;
     assign(contract, message, &binding.field, &value, code)
+}
+
+/// The oneof that a parameter or header sets, if another one or the body may have set it before.
+fn shared_oneof(contract: &Contract, message: &str, rule: &HttpRule, binding: &Binding) -> Result<Option<String>> {
+    let Some(own) = oneof_of(contract, message, &binding.field)? else { return Ok(None) };
+    let mut setters = usize::from(!rule.json_body.is_empty());
+    for other in rule.query.iter().chain(&rule.headers) {
+        setters += usize::from(oneof_of(contract, message, &other.field)?.as_ref() == Some(&own));
+    }
+    Ok((setters > 1).then_some(own))
+}
+
+/// The place of the oneof that a field is in.
+fn oneof_of(contract: &Contract, message: &str, path: &str) -> Result<Option<String>> {
+    let fields = contract.resolve(message, path)?;
+    let Some((last, before)) = fields.split_last() else { return Ok(None) };
+    let Some(oneof) = &last.oneof else { return Ok(None) };
+    let before: String = before.iter().map(|field| format!(".{}.get_or_insert_default()", field.name)).collect();
+    Ok(Some(format!("request{before}.{oneof}")))
 }
 
 /// An expression that reads a field's value from text.

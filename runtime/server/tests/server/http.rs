@@ -92,6 +92,41 @@ async fn other_kinds_of_body_are_refused() {
 }
 
 #[tokio::test]
+async fn conditions_that_exclude_each_other_are_refused() {
+    let running = start().await;
+    let both = Request::put("/v1/state/orders/a").header("if-match", "\"7-x\"").header("if-none-match", "*");
+    running.http(both, "x").await.assert_problem(400, "request.invalid");
+    assert!(running.seen.begun.lock().unwrap().is_empty());
+    for one in [("if-match", "\"7-x\""), ("if-none-match", "*")] {
+        let request = Request::put("/v1/state/orders/a").header(one.0, one.1);
+        assert_eq!(running.http(request, "x").await.status, 200, "{one:?}");
+    }
+}
+
+/// Whatever sets it: the body, a parameter, a header.
+#[tokio::test]
+async fn what_sets_one_oneof_twice_is_refused() {
+    let running = start().await;
+    let echo = async |query: &str, paint: Option<&str>, body: &str| {
+        let mut request =
+            Request::post(format!("/v1/testing/echo/l{query}")).header("content-type", "application/json");
+        if let Some(paint) = paint {
+            request = request.header("paint", paint);
+        }
+        running.http(request, body.to_owned()).await
+    };
+    for (query, paint, body) in
+        [("?text=a", Some("red"), "{}"), ("?text=a", None, r#"{"text":"b"}"#), ("", Some("red"), r#"{"text":"b"}"#)]
+    {
+        let problem = echo(query, paint, body).await.assert_problem(400, "request.invalid");
+        assert!(problem["detail"].as_str().unwrap().contains("excludes"), "{problem}");
+    }
+    assert_eq!(echo("?text=a", None, "{}").await.json()["kinds"]["text"], "a");
+    assert_eq!(echo("", Some("red"), r#"{"label":"x"}"#).await.status, 400);
+    assert_eq!(echo("", Some("red"), "{}").await.json()["kinds"]["paint"], "COLOR_RED");
+}
+
+#[tokio::test]
 async fn json_that_is_none_is_a_problem() {
     let running = start().await;
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
