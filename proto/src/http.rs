@@ -30,6 +30,8 @@ pub struct Route {
     pub info: &'static CallInfo,
     /// Whether the body is used at all.
     pub body: bool,
+    /// The request headers that set fields, by their names in lower case.
+    pub headers: &'static [&'static str],
     /// Calls it.
     pub call: fn(&Apis, Cx, Request) -> BoxFuture<'static, Result<Reply>>,
 }
@@ -64,7 +66,14 @@ impl Request {
             if !known.contains(&name.as_str()) {
                 return Err(Error::new(
                     Reason::RequestInvalid,
-                    format!("unknown query parameter {name:?}; this path takes {known:?}"),
+                    format!("unknown query parameter {name:?}; this path takes {}", listed(known)),
+                ));
+            }
+            if fields.iter().any(|(present, _)| *present == name) {
+                // As with headers: two parsers would disagree which one counts.
+                return Err(Error::new(
+                    Reason::RequestInvalid,
+                    format!("the query parameter {name:?} stands more than once"),
                 ));
             }
             let value = value.replace('+', " ");
@@ -274,7 +283,18 @@ mod tests {
     #[test]
     fn a_misspelt_query_parameter_is_refused() {
         let request = Request { query: Some("tll=5s".into()), ..Request::default() };
-        let error = request.query_fields(&["ttl"]).unwrap_err();
-        assert!(error.message().contains("tll") && error.message().contains("ttl"), "{error}");
+        let error = request.query_fields(&["ttl", "keep_ttl"]).unwrap_err();
+        assert_eq!(error.message(), "unknown query parameter \"tll\"; this path takes ttl, keep_ttl");
+        let error = request.query_fields(&[]).unwrap_err();
+        assert_eq!(error.message(), "unknown query parameter \"tll\"; this path takes none");
+    }
+
+    #[test]
+    fn a_query_parameter_stands_once() {
+        for query in ["ttl=5s&ttl=6s", "ttl=5s&%74tl=5s"] {
+            let request = Request { query: Some(query.into()), ..Request::default() };
+            let error = request.query_fields(&["ttl"]).unwrap_err();
+            assert!(error.is(Reason::RequestInvalid) && error.message().contains("more than once"), "{error}");
+        }
     }
 }

@@ -11,6 +11,7 @@ pub static ROUTES: &[Route] = &[
         path: "/livez",
         info: &crate::actuator_method::CHECK_LIVE,
         body: false,
+        headers: &[],
         call: actuator_check_live_0,
     },
     Route {
@@ -18,6 +19,7 @@ pub static ROUTES: &[Route] = &[
         path: "/readyz",
         info: &crate::actuator_method::CHECK_READY,
         body: false,
+        headers: &[],
         call: actuator_check_ready_0,
     },
     Route {
@@ -25,6 +27,7 @@ pub static ROUTES: &[Route] = &[
         path: "/v1/status",
         info: &crate::actuator_method::GET_STATUS,
         body: false,
+        headers: &[],
         call: actuator_get_status_0,
     },
     Route {
@@ -32,6 +35,7 @@ pub static ROUTES: &[Route] = &[
         path: "/metrics",
         info: &crate::actuator_method::GET_METRICS,
         body: false,
+        headers: &[],
         call: actuator_get_metrics_0,
     },
     Route {
@@ -39,6 +43,7 @@ pub static ROUTES: &[Route] = &[
         path: "/v1/state/{store}/{*key}",
         info: &crate::state_method::GET,
         body: false,
+        headers: &[],
         call: state_get_0,
     },
     Route {
@@ -46,6 +51,7 @@ pub static ROUTES: &[Route] = &[
         path: "/v1/state/{store}/{*key}",
         info: &crate::state_method::SET,
         body: true,
+        headers: &["content-type", "if-match", "if-none-match", "idempotency-key"],
         call: state_set_0,
     },
     Route {
@@ -53,6 +59,7 @@ pub static ROUTES: &[Route] = &[
         path: "/v1/state/{store}/{*key}",
         info: &crate::state_method::DELETE,
         body: false,
+        headers: &["if-match", "idempotency-key"],
         call: state_delete_0,
     },
     Route {
@@ -60,6 +67,7 @@ pub static ROUTES: &[Route] = &[
         path: "/v1/state/{store}",
         info: &crate::state_method::LIST,
         body: false,
+        headers: &[],
         call: state_list_0,
     },
     Route {
@@ -67,6 +75,7 @@ pub static ROUTES: &[Route] = &[
         path: "/v1/watch/state/{store}",
         info: &crate::state_method::WATCH,
         body: false,
+        headers: &[],
         call: state_watch_0,
     },
     #[cfg(feature = "shapes")]
@@ -75,6 +84,7 @@ pub static ROUTES: &[Route] = &[
         path: "/v1/testing/echo/{label}",
         info: &crate::shapes_method::ECHO,
         body: true,
+        headers: &["paint"],
         call: shapes_echo_0,
     },
     #[cfg(feature = "shapes")]
@@ -83,6 +93,7 @@ pub static ROUTES: &[Route] = &[
         path: "/v1/testing/expand/{count}",
         info: &crate::shapes_method::EXPAND,
         body: false,
+        headers: &[],
         call: shapes_expand_0,
     },
 ];

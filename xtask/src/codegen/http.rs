@@ -19,13 +19,14 @@ pub fn emit(contract: &Contract, _: &Compiled) -> Result<Files> {
                 let function = format!("{}_{}_{number}", service.block, method.snake());
                 writeln!(
                     table,
-                    "{}Route {{ verb: {:?}, path: {:?}, info: &crate::{}_method::{}, body: {}, call: {function} }},",
+                    "{}Route {{ verb: {:?}, path: {:?}, info: &crate::{}_method::{}, body: {}, headers: &{:?}, call: {function} }},",
                     gate(service),
                     rule.verb,
                     rule.path,
                     service.block,
                     method.shouty(),
-                    !rule.raw_body.is_empty() || !rule.json_body.is_empty()
+                    !rule.raw_body.is_empty() || !rule.json_body.is_empty(),
+                    rule.headers.iter().map(|binding| binding.name.as_str()).collect::<Vec<_>>()
                 )?;
                 route(contract, service, method, rule, &function, &mut functions)?;
             }

@@ -1,6 +1,7 @@
 //! HTTP: everything that is not gRPC.
 
 mod cors;
+mod meaning;
 mod media;
 pub(crate) mod router;
 mod stream;
@@ -132,6 +133,7 @@ impl Http {
     /// `POST /package.Service/Method`.
     async fn call(&self, method: &Method, head: Parts, body: Inbound) -> Result<Response<Body>> {
         let cx = context(&head.headers)?;
+        meaning::understand(&head.headers, method.info.access, &[])?;
         let input = match method.info.shape {
             Shape::Unary | Shape::ServerStream => {
                 media::require_json(&head.headers, http_body::Body::is_end_stream(&body))?;
@@ -153,6 +155,7 @@ impl Http {
 
     async fn route(&self, route: &Route, path: Fields, head: Parts, body: Inbound) -> Result<Response<Body>> {
         let cx = context(&head.headers)?;
+        meaning::understand(&head.headers, route.info.access, route.headers)?;
         let body = if route.body {
             media::refuse_forms(&head.headers)?;
             body.collect(self.limits.message).await?

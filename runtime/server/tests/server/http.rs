@@ -127,6 +127,42 @@ async fn what_sets_one_oneof_twice_is_refused() {
 }
 
 #[tokio::test]
+async fn a_header_that_would_change_the_meaning_of_a_request_is_refused() {
+    let running = start().await;
+    let set = "/pillion.state.v1.StateService/Set";
+    let refused = async |request: http::request::Builder, status: u16, reason: &str| {
+        running.http(request, "{}").await.assert_problem(status, reason);
+    };
+    let put = || Request::put("/v1/state/orders/a");
+    let delete = || Request::delete("/v1/state/orders/a");
+    let post = || Request::post(set).header("content-type", "application/json");
+    for request in [put(), delete(), post()] {
+        refused(request.header("content-encoding", "gzip"), 415, "request.unsupported_media_type").await;
+    }
+    for coding in ["identity, gzip", "br", ""] {
+        refused(put().header("content-encoding", coding), 415, "request.unsupported_media_type").await;
+    }
+    refused(put().header("content-range", "bytes 0-1/10"), 400, "request.invalid").await;
+    for (request, name, value) in [
+        (delete(), "if-none-match", "*"),
+        (delete(), "if-unmodified-since", "Sat, 29 Oct 1994 19:43:31 GMT"),
+        (put(), "if-unmodified-since", "Sat, 29 Oct 1994 19:43:31 GMT"),
+        (post(), "if-match", "\"7-x\""),
+        (post(), "idempotency-key", "a"),
+    ] {
+        refused(request.header(name, value), 400, "request.invalid").await;
+    }
+    refused(Request::put("/v1/state/orders/a?ttl=5s&ttl=6s"), 400, "request.invalid").await;
+    assert!(running.seen.begun.lock().unwrap().is_empty());
+
+    let identity = put().header("content-encoding", "identity").header("idempotency-key", "a");
+    assert_eq!(running.http(identity, "x").await.status, 200);
+    // A cache may ask so; the whole answer is right as well.
+    let cached = Request::get("/v1/state/orders/a").header("if-none-match", "\"7-x\"");
+    assert_eq!(running.http(cached, "").await.status, 200);
+}
+
+#[tokio::test]
 async fn json_that_is_none_is_a_problem() {
     let running = start().await;
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
