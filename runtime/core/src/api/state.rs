@@ -1,6 +1,7 @@
 //! State: the logic of `pillion.state.v1.StateService` on any state store.
 
 mod convert;
+mod form;
 mod page;
 mod read;
 
@@ -400,7 +401,7 @@ fn write_options(
     let mut options = ApplyOptions::default();
     options.consistency = convert::consistency(consistency);
     options.deadline = cx.deadline;
-    options.idempotency_key = (!idempotency_key.is_empty()).then(|| idempotency_key.to_owned());
+    options.idempotency_key = form::idempotency_key(idempotency_key)?;
     Ok(options)
 }
 

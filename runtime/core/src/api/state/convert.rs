@@ -10,6 +10,7 @@ use pillion_proto::state::v1::{
 use pillion_proto::{Error, Reason, Result};
 use pillion_spi::state::{self as spi, Action, Consistency, Expiry, Op, Version};
 
+use super::form;
 use crate::key::KeySpace;
 
 /// A hundred years: beyond it a lifetime is a mistake, and arithmetic on it would overflow somewhere.
@@ -31,7 +32,7 @@ pub(super) fn put(
         condition: self::condition(condition)?,
         action: Action::Put {
             value: value.data,
-            content_type: (!value.content_type.is_empty()).then_some(value.content_type),
+            content_type: form::content_type(value.content_type)?,
             expiry: expiry(ttl, keep_ttl)?,
         },
     })
