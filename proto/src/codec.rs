@@ -50,7 +50,7 @@ impl Codec for Json {
         if bytes.is_empty() {
             return Ok(M::default());
         }
-        serde_json::from_slice(&bytes).map_err(|error| malformed("JSON", error))
+        serde_json::from_slice(&bytes).map_err(|error| malformed("JSON", in_words(&error.to_string())))
     }
 
     fn encode<M: Message + Serialize>(message: &M) -> Result<Bytes> {
@@ -63,6 +63,32 @@ impl Codec for Json {
 /// The error of bytes that are not what they should be.
 pub(crate) fn malformed(what: &str, error: impl std::fmt::Display) -> Error {
     Error::new(Reason::RequestInvalid, format!("the {what} cannot be read: {error}"))
+}
+
+/// What the JSON reader says, without the names of Rust types and the quirks of generated readers.
+fn in_words(problem: &str) -> String {
+    let (what, place) = problem.rfind(" at line ").map_or((problem, ""), |at| problem.split_at(at));
+    // The decoder of base64 names neither itself nor the field.
+    if ["Invalid symbol ", "Invalid last symbol ", "Invalid input length", "Invalid padding", "Encoded text "]
+        .iter()
+        .any(|begin| what.starts_with(begin))
+    {
+        return format!("a field of bytes holds text that is not base64{place}");
+    }
+    if let Some(field) = what.strip_prefix("duplicate field ") {
+        return format!("{field} stands twice, or beside a field that excludes it{place}");
+    }
+    let what = match what.split_once("expected struct ") {
+        Some((before, _name)) => format!("{before}expected an object"),
+        None => what.replace("expected expected ", "expected "),
+    };
+    match what.split_once("expected one of: [") {
+        Some((before, names)) => {
+            let names = names.trim_end_matches(']').replace('"', "`");
+            format!("{before}expected one of {names}{place}")
+        }
+        None => what + place,
+    }
 }
 
 /// The requests of a call.
@@ -127,4 +153,31 @@ pub struct Method {
 /// The method at `/package.Service/Method`.
 pub fn method(path: &str) -> Option<&'static Method> {
     crate::METHODS.iter().find(|method| method.info.path == path)
+}
+
+#[cfg(all(test, feature = "http"))]
+mod tests {
+    use super::*;
+    use crate::state::v1::SetRequest;
+
+    fn problem(json: &'static str) -> String {
+        Json::decode::<SetRequest>(Bytes::from_static(json.as_bytes())).unwrap_err().message().to_owned()
+    }
+
+    #[test]
+    fn what_is_wrong_with_json_is_said_in_words() {
+        for (json, said) in [
+            ("[]", "expected an object"),
+            (r#"{"condition":{"ifAbsent":{},"ifMatch":"1"}}"#, "stands twice, or beside a field that excludes it"),
+            (r#"{"value":{"data":"!!"}}"#, "a field of bytes holds text that is not base64 at line 1"),
+            (r#"{"consistency":[]}"#, "expected one of `CONSISTENCY_UNSPECIFIED`, "),
+            (r#"{"tll":1}"#, "unknown field `tll`"),
+        ] {
+            let problem = problem(json);
+            assert!(problem.contains(said), "{json}: {problem}");
+            for rust in ["struct", "expected expected", "pillion.", "[\"", "symbol", "duplicate"] {
+                assert!(!problem.contains(rust), "{json}: {problem}");
+            }
+        }
+    }
 }

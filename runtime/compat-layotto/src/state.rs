@@ -38,6 +38,7 @@ impl<'a> State<'a> {
         if request.keys.is_empty() {
             return self.nothing(store).await.map(|()| GetBulkStateResponse::default());
         }
+        self.not_too_many(request.keys.len())?;
         match self.api.get_many(&self.cx, map::get_bulk::to_native(&request)).await {
             Ok(found) => Ok(map::get_bulk::from_native(found)),
             Err(error) => match errors::per_key(&error) {
@@ -111,6 +112,7 @@ impl<'a> State<'a> {
         if native.operations.is_empty() {
             return self.nothing(store).await;
         }
+        self.not_too_many(native.operations.len())?;
         let answer = self.api.transact(&self.cx, native).await;
         answer.map(|_| ()).map_err(|error| status(Attempt::Transact, store, &error))
     }

@@ -140,8 +140,14 @@ async fn an_answer_that_would_be_too_large_is_refused() -> Result<()> {
 async fn a_list_that_is_too_long_is_refused_before_its_first_item() -> Result<()> {
     let (sidecar, raw) = in_memory().await?;
     let items = |count: usize| (0..count).map(|index| json!({"key": format!("many-{index}")})).collect::<Vec<_>>();
-    for method in ["SaveState", "DeleteBulkState"] {
-        let request = json!({"store_name": "state", "states": items(1_001)});
+    let operations: Vec<_> =
+        items(1_001).into_iter().map(|item| json!({"operationType": "delete", "request": item})).collect();
+    for (method, request) in [
+        ("SaveState", json!({"store_name": "state", "states": items(1_001)})),
+        ("DeleteBulkState", json!({"store_name": "state", "states": items(1_001)})),
+        ("GetBulkState", json!({"store_name": "state", "keys": vec!["many-0"; 1_001]})),
+        ("ExecuteStateTransaction", json!({"storeName": "state", "operations": operations})),
+    ] {
         let status = raw.call(method, &request).await?.err().context("too many items were taken")?;
         assert_eq!(status.code(), Code::InvalidArgument, "{method}");
         assert_eq!(status.message(), "the call has 1001 items; it takes at most 1000", "{method}");
