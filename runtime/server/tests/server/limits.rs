@@ -260,6 +260,23 @@ async fn ten_thousand_headers_are_refused() {
     assert_alive(&running).await;
 }
 
+/// Decision 9: such a head never becomes a request, so hyper answers it.
+#[tokio::test]
+async fn what_is_refused_before_it_is_a_request_has_its_status_and_no_body() {
+    let running = start().await;
+    let long = "x".repeat(17 << 10);
+    for (request, status) in [
+        (format!("GET /livez HTTP/1.1\r\nhost: localhost\r\nx: {long}\r\n\r\n"), "431"),
+        ("GET /livez HTTP/1.1\r\nhost: localhost\r\nx y: z\r\n\r\n".to_owned(), "400"),
+        ("nonsense\r\n\r\n".to_owned(), "400"),
+    ] {
+        let answer = running.raw(request.as_bytes()).await.to_lowercase();
+        assert!(answer.starts_with(&format!("http/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("connection: close") && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+    assert_alive(&running).await;
+}
+
 #[tokio::test]
 async fn random_bytes_end_the_connection_and_nothing_else() {
     let running = start_with(None, |options| {
