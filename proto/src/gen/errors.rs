@@ -46,6 +46,7 @@ pub static REASONS: &[Reason] = &[
     Reason::StateFenceUnsupported,
     Reason::StateTransactionAborted,
     Reason::StateFirstWriteConflict,
+    Reason::StateIdempotencyKeyReused,
     Reason::ValueContentTypeMismatch,
     Reason::ValueMalformed,
     Reason::ActuatorNotReady,
@@ -117,6 +118,7 @@ impl Reason {
             Self::StateFenceUnsupported => "state.fence_unsupported",
             Self::StateTransactionAborted => "state.transaction_aborted",
             Self::StateFirstWriteConflict => "state.first_write_conflict",
+            Self::StateIdempotencyKeyReused => "state.idempotency_key_reused",
             Self::ValueContentTypeMismatch => "value.content_type_mismatch",
             Self::ValueMalformed => "value.malformed",
             Self::ActuatorNotReady => "actuator.not_ready",
@@ -188,6 +190,7 @@ impl Reason {
             Self::StateFenceUnsupported => Category::Unsupported,
             Self::StateTransactionAborted => Category::Conflict,
             Self::StateFirstWriteConflict => Category::Conflict,
+            Self::StateIdempotencyKeyReused => Category::Invalid,
             Self::ValueContentTypeMismatch => Category::Invalid,
             Self::ValueMalformed => Category::Invalid,
             Self::ActuatorNotReady => Category::Unavailable,
@@ -259,6 +262,7 @@ impl Reason {
             Self::StateFenceUnsupported => 12,
             Self::StateTransactionAborted => 10,
             Self::StateFirstWriteConflict => 10,
+            Self::StateIdempotencyKeyReused => 3,
             Self::ValueContentTypeMismatch => 3,
             Self::ValueMalformed => 3,
             Self::ActuatorNotReady => 14,
@@ -330,6 +334,7 @@ impl Reason {
             Self::StateFenceUnsupported => 501,
             Self::StateTransactionAborted => 409,
             Self::StateFirstWriteConflict => 412,
+            Self::StateIdempotencyKeyReused => 422,
             Self::ValueContentTypeMismatch => 400,
             Self::ValueMalformed => 400,
             Self::ActuatorNotReady => 503,
@@ -401,6 +406,7 @@ impl Reason {
             Self::StateFenceUnsupported => false,
             Self::StateTransactionAborted => false,
             Self::StateFirstWriteConflict => false,
+            Self::StateIdempotencyKeyReused => false,
             Self::ValueContentTypeMismatch => false,
             Self::ValueMalformed => false,
             Self::ActuatorNotReady => true,
@@ -525,6 +531,9 @@ impl Reason {
             }
             Self::StateFirstWriteConflict => {
                 "the entry was saved with first-write-wins: write with its etag, or delete it first"
+            }
+            Self::StateIdempotencyKeyReused => {
+                "make a new idempotency key for each call, and repeat a call unchanged"
             }
             Self::ValueContentTypeMismatch => {
                 "read it as what its content type says, or as bytes"
@@ -671,6 +680,9 @@ impl Reason {
             Self::StateFirstWriteConflict => {
                 "A plain write met an entry that is under first-write protection."
             }
+            Self::StateIdempotencyKeyReused => {
+                "The idempotency key was used before, for a call with other writes."
+            }
             Self::ValueContentTypeMismatch => {
                 "The value has another content type than the one it is read as."
             }
@@ -766,6 +778,7 @@ impl Reason {
             "state.fence_unsupported" => Some(Self::StateFenceUnsupported),
             "state.transaction_aborted" => Some(Self::StateTransactionAborted),
             "state.first_write_conflict" => Some(Self::StateFirstWriteConflict),
+            "state.idempotency_key_reused" => Some(Self::StateIdempotencyKeyReused),
             "value.content_type_mismatch" => Some(Self::ValueContentTypeMismatch),
             "value.malformed" => Some(Self::ValueMalformed),
             "actuator.not_ready" => Some(Self::ActuatorNotReady),

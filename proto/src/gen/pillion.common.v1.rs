@@ -398,6 +398,8 @@ pub enum Reason {
     StateTransactionAborted = 59,
     /// A plain write met an entry that is under first-write protection.
     StateFirstWriteConflict = 60,
+    /// The idempotency key was used before, for a call with other writes.
+    StateIdempotencyKeyReused = 61,
     /// The value has another content type than the one it is read as.
     ValueContentTypeMismatch = 70,
     /// The value cannot be written as, or is not, what its content type says.
@@ -496,6 +498,7 @@ impl Reason {
             Self::StateFenceUnsupported => "REASON_STATE_FENCE_UNSUPPORTED",
             Self::StateTransactionAborted => "REASON_STATE_TRANSACTION_ABORTED",
             Self::StateFirstWriteConflict => "REASON_STATE_FIRST_WRITE_CONFLICT",
+            Self::StateIdempotencyKeyReused => "REASON_STATE_IDEMPOTENCY_KEY_REUSED",
             Self::ValueContentTypeMismatch => "REASON_VALUE_CONTENT_TYPE_MISMATCH",
             Self::ValueMalformed => "REASON_VALUE_MALFORMED",
             Self::ActuatorNotReady => "REASON_ACTUATOR_NOT_READY",
@@ -569,6 +572,9 @@ impl Reason {
             "REASON_STATE_FENCE_UNSUPPORTED" => Some(Self::StateFenceUnsupported),
             "REASON_STATE_TRANSACTION_ABORTED" => Some(Self::StateTransactionAborted),
             "REASON_STATE_FIRST_WRITE_CONFLICT" => Some(Self::StateFirstWriteConflict),
+            "REASON_STATE_IDEMPOTENCY_KEY_REUSED" => {
+                Some(Self::StateIdempotencyKeyReused)
+            }
             "REASON_VALUE_CONTENT_TYPE_MISMATCH" => Some(Self::ValueContentTypeMismatch),
             "REASON_VALUE_MALFORMED" => Some(Self::ValueMalformed),
             "REASON_ACTUATOR_NOT_READY" => Some(Self::ActuatorNotReady),

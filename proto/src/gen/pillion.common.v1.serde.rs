@@ -1001,6 +1001,7 @@ impl serde::Serialize for Reason {
             Self::StateFenceUnsupported => "REASON_STATE_FENCE_UNSUPPORTED",
             Self::StateTransactionAborted => "REASON_STATE_TRANSACTION_ABORTED",
             Self::StateFirstWriteConflict => "REASON_STATE_FIRST_WRITE_CONFLICT",
+            Self::StateIdempotencyKeyReused => "REASON_STATE_IDEMPOTENCY_KEY_REUSED",
             Self::ValueContentTypeMismatch => "REASON_VALUE_CONTENT_TYPE_MISMATCH",
             Self::ValueMalformed => "REASON_VALUE_MALFORMED",
             Self::ActuatorNotReady => "REASON_ACTUATOR_NOT_READY",
@@ -1078,6 +1079,7 @@ impl<'de> serde::Deserialize<'de> for Reason {
             "REASON_STATE_FENCE_UNSUPPORTED",
             "REASON_STATE_TRANSACTION_ABORTED",
             "REASON_STATE_FIRST_WRITE_CONFLICT",
+            "REASON_STATE_IDEMPOTENCY_KEY_REUSED",
             "REASON_VALUE_CONTENT_TYPE_MISMATCH",
             "REASON_VALUE_MALFORMED",
             "REASON_ACTUATOR_NOT_READY",
@@ -1202,6 +1204,9 @@ impl<'de> serde::Deserialize<'de> for Reason {
                     }
                     "REASON_STATE_FIRST_WRITE_CONFLICT" => {
                         Ok(Reason::StateFirstWriteConflict)
+                    }
+                    "REASON_STATE_IDEMPOTENCY_KEY_REUSED" => {
+                        Ok(Reason::StateIdempotencyKeyReused)
                     }
                     "REASON_VALUE_CONTENT_TYPE_MISMATCH" => {
                         Ok(Reason::ValueContentTypeMismatch)

@@ -110,7 +110,8 @@ pub struct SetRequest {
     pub keep_ttl: bool,
     #[prost(enumeration = "super::super::common::v1::Consistency", tag = "7")]
     pub consistency: i32,
-    /// A repeated call with the same key is applied once, where the store declares it.
+    /// A repeated call with the same key is applied once, where the store declares it. Another call with
+    /// it is refused.
     #[prost(string, tag = "8")]
     pub idempotency_key: ::prost::alloc::string::String,
     /// Refuse the write if the lock was granted anew since.
@@ -139,7 +140,8 @@ pub struct SetManyRequest {
     pub items: ::prost::alloc::vec::Vec<SetItem>,
     #[prost(enumeration = "super::super::common::v1::Consistency", tag = "3")]
     pub consistency: i32,
-    /// A repeated call with the same key is applied once, where the store declares it.
+    /// A repeated call with the same key is applied once, where the store declares it. Another call with
+    /// it is refused.
     #[prost(string, tag = "4")]
     pub idempotency_key: ::prost::alloc::string::String,
     /// Refuse the writes if the lock was granted anew since.
@@ -197,7 +199,8 @@ pub struct DeleteRequest {
     pub condition: ::core::option::Option<Condition>,
     #[prost(enumeration = "super::super::common::v1::Consistency", tag = "4")]
     pub consistency: i32,
-    /// A repeated call with the same key is applied once, where the store declares it.
+    /// A repeated call with the same key is applied once, where the store declares it. Another call with
+    /// it is refused.
     #[prost(string, tag = "5")]
     pub idempotency_key: ::prost::alloc::string::String,
     /// Refuse the write if the lock was granted anew since.
@@ -226,7 +229,8 @@ pub struct DeleteManyRequest {
     pub items: ::prost::alloc::vec::Vec<DeleteItem>,
     #[prost(enumeration = "super::super::common::v1::Consistency", tag = "3")]
     pub consistency: i32,
-    /// A repeated call with the same key is applied once, where the store declares it.
+    /// A repeated call with the same key is applied once, where the store declares it. Another call with
+    /// it is refused.
     #[prost(string, tag = "4")]
     pub idempotency_key: ::prost::alloc::string::String,
     /// Refuse the writes if the lock was granted anew since.
@@ -262,7 +266,8 @@ pub struct TransactRequest {
     pub operations: ::prost::alloc::vec::Vec<TransactOperation>,
     #[prost(enumeration = "super::super::common::v1::Consistency", tag = "3")]
     pub consistency: i32,
-    /// A repeated call with the same key is applied once, where the store declares it.
+    /// A repeated call with the same key is applied once, where the store declares it. Another call with
+    /// it is refused.
     #[prost(string, tag = "4")]
     pub idempotency_key: ::prost::alloc::string::String,
     /// Refuse the writes if the lock was granted anew since.

@@ -11,7 +11,7 @@ pub mod local;
 pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
-#[cfg(any(feature = "memory", feature = "local"))]
+#[cfg(any(feature = "memory", feature = "local", feature = "redis"))]
 mod repeat;
 #[cfg(any(feature = "memory", feature = "local"))]
 mod watch;

@@ -211,7 +211,7 @@ async fn a_repeated_call_is_recognised_for_ten_minutes_even_after_a_restart() {
     f.clock.advance(Duration::from_secs(3));
     assert_eq!(call(&f).await, 2);
     let other = vec![put("a", b"1", Expiry::Never), delete("b")];
-    assert_eq!(f.state.apply(other, options.clone()).await.unwrap_err().kind(), Kind::Invalid);
+    assert_eq!(f.state.apply(other, options.clone()).await.unwrap_err().kind(), Kind::Reused);
 }
 
 #[tokio::test]

@@ -197,7 +197,7 @@ async fn a_repeated_call_is_recognised_for_ten_minutes() {
     f.clock.advance(Duration::from_secs(1));
     assert_eq!(apply().await, 2);
     let other = vec![put("a", b"1", Expiry::Never), delete("b")];
-    assert_eq!(f.state.apply(other, options.clone()).await.unwrap_err().kind(), Kind::Invalid);
+    assert_eq!(f.state.apply(other, options.clone()).await.unwrap_err().kind(), Kind::Reused);
 }
 
 #[tokio::test]

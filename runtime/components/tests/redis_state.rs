@@ -374,7 +374,7 @@ async fn a_repeated_call_is_applied_once() {
     assert_eq!(read(&store, "k").await.unwrap().version.counter, 1);
 
     let error = store.apply(ops()[..1].to_vec(), options.clone()).await.unwrap_err();
-    assert_eq!((error.kind(), error.outcome()), (Kind::Invalid, Outcome::Rejected));
+    assert_eq!((error.kind(), error.outcome()), (Kind::Reused, Outcome::Rejected));
 
     // What is remembered is forgotten in time, and nobody else sees it.
     let remembered: Vec<String> = server.client().keys("*call-1*").unwrap();

@@ -142,6 +142,12 @@ impl KeySpace {
         Ok(format!("{}{prefix}", self.prefix))
     }
 
+    /// The stored form of an idempotency key: applications that do not share keys share none of these
+    /// either.
+    pub fn stored_call(&self, idempotency_key: &str) -> String {
+        format!("{}{idempotency_key}", self.prefix)
+    }
+
     /// The caller's form of a stored key; `None` for a key of another space.
     pub fn shown<'a>(&self, stored: &'a Key) -> Option<&'a str> {
         // A key that still has a separator was stored under another strategy: the caller could

@@ -8,6 +8,7 @@ use pillion_spi::{Durability, Kind, LocalDurability, Replication};
 pub(crate) fn error(component: &str, error: pillion_spi::Error) -> Error {
     let reason = match error.kind() {
         Kind::Invalid => Reason::ComponentRefused,
+        Kind::Reused => Reason::StateIdempotencyKeyReused,
         Kind::Denied => Reason::ComponentDenied,
         Kind::Exhausted => Reason::ComponentExhausted,
         Kind::Unavailable => Reason::ComponentUnavailable,

@@ -19,6 +19,8 @@ pub enum Kind {
     Config,
     /// The backend refused the credentials or the operation.
     Denied,
+    /// The idempotency key belongs to another call.
+    Reused,
     /// A limit was reached: memory, disk space, quota.
     Exhausted,
     /// The backend cannot be reached or is not ready; a later attempt may succeed.

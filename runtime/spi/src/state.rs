@@ -279,7 +279,9 @@ pub struct ApplyOptions {
     /// When the caller stops waiting; see [`ReadOptions::deadline`].
     pub deadline: Option<Instant>,
     /// A repeated call with the same key inside the window that the store declares
-    /// ([`StateCaps::idempotency`]) is not applied again and gets the outcomes of the first.
+    /// ([`StateCaps::idempotency`]) is not applied again and gets the outcomes of the first. Another
+    /// call with the same key fails as [`Kind::Reused`](crate::Kind::Reused). The core makes keys of
+    /// applications that do not share entries differ.
     pub idempotency_key: Option<String>,
 }
 

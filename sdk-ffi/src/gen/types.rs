@@ -916,7 +916,8 @@ pub struct StateDeleteManyRequest {
     pub items: Vec<StateDeleteItem>,
     /// `consistency`.
     pub consistency: Consistency,
-    /// A repeated call with the same key is applied once, where the store declares it.
+    /// A repeated call with the same key is applied once, where the store declares it. Another call with
+    /// it is refused.
     #[uniffi(default = "")]
     pub idempotency_key: String,
     /// Refuse the writes if the lock was granted anew since.
@@ -988,7 +989,8 @@ pub struct StateDeleteRequest {
     pub condition: Option<StateCondition>,
     /// `consistency`.
     pub consistency: Consistency,
-    /// A repeated call with the same key is applied once, where the store declares it.
+    /// A repeated call with the same key is applied once, where the store declares it. Another call with
+    /// it is refused.
     #[uniffi(default = "")]
     pub idempotency_key: String,
     /// Refuse the write if the lock was granted anew since.
@@ -1432,7 +1434,8 @@ pub struct StateSetManyRequest {
     pub items: Vec<StateSetItem>,
     /// `consistency`.
     pub consistency: Consistency,
-    /// A repeated call with the same key is applied once, where the store declares it.
+    /// A repeated call with the same key is applied once, where the store declares it. Another call with
+    /// it is refused.
     #[uniffi(default = "")]
     pub idempotency_key: String,
     /// Refuse the writes if the lock was granted anew since.
@@ -1513,7 +1516,8 @@ pub struct StateSetRequest {
     pub keep_ttl: bool,
     /// `consistency`.
     pub consistency: Consistency,
-    /// A repeated call with the same key is applied once, where the store declares it.
+    /// A repeated call with the same key is applied once, where the store declares it. Another call with
+    /// it is refused.
     #[uniffi(default = "")]
     pub idempotency_key: String,
     /// Refuse the write if the lock was granted anew since.
@@ -1666,7 +1670,8 @@ pub struct StateTransactRequest {
     pub operations: Vec<StateTransactOperation>,
     /// `consistency`.
     pub consistency: Consistency,
-    /// A repeated call with the same key is applied once, where the store declares it.
+    /// A repeated call with the same key is applied once, where the store declares it. Another call with
+    /// it is refused.
     #[uniffi(default = "")]
     pub idempotency_key: String,
     /// Refuse the writes if the lock was granted anew since.

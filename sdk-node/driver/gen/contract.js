@@ -1180,6 +1180,7 @@ exports.ENUMS = {
     "state_fence_unsupported": "REASON_STATE_FENCE_UNSUPPORTED",
     "state_transaction_aborted": "REASON_STATE_TRANSACTION_ABORTED",
     "state_first_write_conflict": "REASON_STATE_FIRST_WRITE_CONFLICT",
+    "state_idempotency_key_reused": "REASON_STATE_IDEMPOTENCY_KEY_REUSED",
     "value_content_type_mismatch": "REASON_VALUE_CONTENT_TYPE_MISMATCH",
     "value_malformed": "REASON_VALUE_MALFORMED",
     "actuator_not_ready": "REASON_ACTUATOR_NOT_READY",

@@ -150,6 +150,8 @@ export type Reason =
   | "state.transaction_aborted"
   /** A plain write met an entry that is under first-write protection. */
   | "state.first_write_conflict"
+  /** The idempotency key was used before, for a call with other writes. */
+  | "state.idempotency_key_reused"
   /** The value has another content type than the one it is read as. */
   | "value.content_type_mismatch"
   /** The value cannot be written as, or is not, what its content type says. */

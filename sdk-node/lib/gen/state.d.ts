@@ -198,7 +198,10 @@ export interface SetOptions extends CallOptions {
   /** Leave the expiry of the present entry as it is. Not together with `ttl`. */
   keepTtl?: boolean;
   consistency?: common.Consistency;
-  /** A repeated call with the same key is applied once, where the store declares it. */
+  /**
+   * A repeated call with the same key is applied once, where the store declares it. Another call with
+   * it is refused.
+   */
   idempotencyKey?: string;
   /** Refuse the write if the lock was granted anew since. */
   fence?: common.Fence;
@@ -209,7 +212,10 @@ export interface SetManyOptions extends CallOptions {
   /** The store; empty for the default one. */
   store?: string;
   consistency?: common.Consistency;
-  /** A repeated call with the same key is applied once, where the store declares it. */
+  /**
+   * A repeated call with the same key is applied once, where the store declares it. Another call with
+   * it is refused.
+   */
   idempotencyKey?: string;
   /** Refuse the writes if the lock was granted anew since. */
   fence?: common.Fence;
@@ -221,7 +227,10 @@ export interface DeleteOptions extends CallOptions {
   store?: string;
   condition?: Condition;
   consistency?: common.Consistency;
-  /** A repeated call with the same key is applied once, where the store declares it. */
+  /**
+   * A repeated call with the same key is applied once, where the store declares it. Another call with
+   * it is refused.
+   */
   idempotencyKey?: string;
   /** Refuse the write if the lock was granted anew since. */
   fence?: common.Fence;
@@ -232,7 +241,10 @@ export interface DeleteManyOptions extends CallOptions {
   /** The store; empty for the default one. */
   store?: string;
   consistency?: common.Consistency;
-  /** A repeated call with the same key is applied once, where the store declares it. */
+  /**
+   * A repeated call with the same key is applied once, where the store declares it. Another call with
+   * it is refused.
+   */
   idempotencyKey?: string;
   /** Refuse the writes if the lock was granted anew since. */
   fence?: common.Fence;
@@ -243,7 +255,10 @@ export interface TransactOptions extends CallOptions {
   /** The store; empty for the default one. */
   store?: string;
   consistency?: common.Consistency;
-  /** A repeated call with the same key is applied once, where the store declares it. */
+  /**
+   * A repeated call with the same key is applied once, where the store declares it. Another call with
+   * it is refused.
+   */
   idempotencyKey?: string;
   /** Refuse the writes if the lock was granted anew since. */
   fence?: common.Fence;

@@ -216,7 +216,7 @@ class StateApi:
             store: The store; empty for the default one.
             ttl: The entry is gone after this time, counted from the write: 1 ms to 100 years. Absent: it stays.
             keep_ttl: Leave the expiry of the present entry as it is. Not together with `ttl`.
-            idempotency_key: A repeated call with the same key is applied once, where the store declares it.
+            idempotency_key: A repeated call with the same key is applied once, where the store declares it. Another call with it is refused.
             fence: Refuse the write if the lock was granted anew since.
             timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
             app_id: The application on whose behalf to call, instead of the handle's.
@@ -251,7 +251,7 @@ class StateApi:
         Args:
             items: 1 to 1,000 items.
             store: The store; empty for the default one.
-            idempotency_key: A repeated call with the same key is applied once, where the store declares it.
+            idempotency_key: A repeated call with the same key is applied once, where the store declares it. Another call with it is refused.
             fence: Refuse the writes if the lock was granted anew since.
             timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
             app_id: The application on whose behalf to call, instead of the handle's.
@@ -286,7 +286,7 @@ class StateApi:
 
         Args:
             store: The store; empty for the default one.
-            idempotency_key: A repeated call with the same key is applied once, where the store declares it.
+            idempotency_key: A repeated call with the same key is applied once, where the store declares it. Another call with it is refused.
             fence: Refuse the write if the lock was granted anew since.
             timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
             app_id: The application on whose behalf to call, instead of the handle's.
@@ -321,7 +321,7 @@ class StateApi:
         Args:
             items: 1 to 1,000 items.
             store: The store; empty for the default one.
-            idempotency_key: A repeated call with the same key is applied once, where the store declares it.
+            idempotency_key: A repeated call with the same key is applied once, where the store declares it. Another call with it is refused.
             fence: Refuse the writes if the lock was granted anew since.
             timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
             app_id: The application on whose behalf to call, instead of the handle's.
@@ -356,7 +356,7 @@ class StateApi:
         Args:
             operations: 1 to 1,000 writes of different keys.
             store: The store; empty for the default one.
-            idempotency_key: A repeated call with the same key is applied once, where the store declares it.
+            idempotency_key: A repeated call with the same key is applied once, where the store declares it. Another call with it is refused.
             fence: Refuse the writes if the lock was granted anew since.
             timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
             app_id: The application on whose behalf to call, instead of the handle's.

@@ -129,6 +129,9 @@ STATE_TRANSACTION_ABORTED: Final = "state.transaction_aborted"
 STATE_FIRST_WRITE_CONFLICT: Final = "state.first_write_conflict"
 """A plain write met an entry that is under first-write protection."""
 
+STATE_IDEMPOTENCY_KEY_REUSED: Final = "state.idempotency_key_reused"
+"""The idempotency key was used before, for a call with other writes."""
+
 VALUE_CONTENT_TYPE_MISMATCH: Final = "value.content_type_mismatch"
 """The value has another content type than the one it is read as."""
 

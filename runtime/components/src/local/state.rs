@@ -103,7 +103,8 @@ impl StateStore for State {
 
     async fn apply(&self, ops: Vec<Op>, options: ApplyOptions) -> Result<Applied> {
         let bytes = ops.iter().map(size).sum();
-        let call = Call { ops, atomic: options.atomic, id: options.idempotency_key, bytes, reply: None };
+        let once = repeat::Call::new(&ops, &options);
+        let call = Call { ops, atomic: options.atomic, once, bytes, reply: None };
         self.store.write(call).await
     }
 

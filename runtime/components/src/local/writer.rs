@@ -42,8 +42,8 @@ pub(super) enum Job {
 pub(super) struct Call {
     pub(super) ops: Vec<Op>,
     pub(super) atomic: bool,
-    /// The idempotency key.
-    pub(super) id: Option<String>,
+    /// Its idempotency key, and what belongs to it.
+    pub(super) once: Option<repeat::Call>,
     /// The size of keys and values.
     pub(super) bytes: usize,
     /// Gone once it was used.
@@ -183,8 +183,8 @@ fn refuse(calls: &mut [Call], failure: &Failure) {
 
 /// Applies one call. The outer error ends the transaction, the inner one is this caller's.
 fn apply(applier: &mut Applier<'_>, call: &Call) -> rusqlite::Result<Result<Vec<OpOutcome>>> {
-    let id = call.id.as_ref().filter(|_| !chaos::fires("local.forget_call"));
-    let Some(id) = id else { return write(applier, call).map(Ok) };
+    let once = call.once.as_ref().filter(|_| !chaos::fires("local.forget_call"));
+    let Some(repeat::Call { id, digest }) = once else { return write(applier, call).map(Ok) };
     let remembered = applier
         .connection
         .prepare_cached("SELECT outcomes FROM call WHERE id = ?1 AND until > ?2")?
@@ -196,7 +196,7 @@ fn apply(applier: &mut Applier<'_>, call: &Call) -> rusqlite::Result<Result<Vec<
             let remembered: Remembered = serde_json::from_str(&text).map_err(|error| {
                 rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
             })?;
-            match remembered.replay(call.ops.len()) {
+            match remembered.replay(*digest) {
                 Err(error) => return Ok(Err(error)),
                 Ok(outcomes) if outcomes.iter().all(Option::is_some) => {
                     return Ok(Ok(outcomes.into_iter().flatten().collect()));
@@ -208,7 +208,7 @@ fn apply(applier: &mut Applier<'_>, call: &Call) -> rusqlite::Result<Result<Vec<
             }
         }
     };
-    let text = serde_json::to_string(&Remembered::new(&outcomes))
+    let text = serde_json::to_string(&Remembered::new(*digest, &outcomes))
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     let until = applier.clock.after(repeat::WINDOW);
     applier

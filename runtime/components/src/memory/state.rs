@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::Notify;
 
 use super::table::{self, Table};
-use crate::repeat;
+use crate::repeat::{self, Call};
 use crate::watch::{self, Backlog, Hub, Present, Scope, Source};
 
 /// How many expired entries are removed at a time, so that callers are not held up.
@@ -176,11 +176,13 @@ impl StateStore for State {
 
     async fn apply(&self, ops: Vec<Op>, options: ApplyOptions) -> Result<Applied> {
         let inner = &*self.inner;
+        // Before the lock: it reads every byte.
+        let call = Call::new(&ops, &options);
         let mut table = inner.write()?;
         let now = inner.clock.boottime();
         let before = table.next_deadline();
         let mut changes = inner.hub.is_watched().then(Vec::new);
-        let outcomes = table.call(&ops, &options, now, &inner.random, changes.as_mut());
+        let outcomes = table.call(&ops, options.atomic, call, now, &inner.random, changes.as_mut());
         // A failed call may have changed something too: it removes what has expired.
         inner.hub.publish(changes.unwrap_or_default(), table.revision());
         let sooner = match (before, table.next_deadline()) {

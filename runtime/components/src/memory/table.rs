@@ -9,12 +9,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pillion_spi::error::{Error, Kind, Result};
-use pillion_spi::state::{
-    Action, ApplyOptions, Condition, Entry, Expiry, Generation, Key, Op, OpOutcome, Page, Scan, Version,
-};
+use pillion_spi::state::{Action, Condition, Entry, Expiry, Generation, Key, Op, OpOutcome, Page, Scan, Version};
 use pillion_spi::{Clock, Random, chaos};
 
-use crate::repeat::{self, Remembered};
+use crate::repeat::{self, Call, Remembered};
 use crate::watch::{Backlog, Change, Present, Scope};
 use crate::{condition, cursor};
 
@@ -161,16 +159,17 @@ impl Table {
     pub(super) fn call(
         &mut self,
         ops: &[Op],
-        options: &ApplyOptions,
+        atomic: bool,
+        call: Option<Call>,
         now: Duration,
         random: &Arc<dyn Random>,
         mut report: Report<'_>,
     ) -> Result<Vec<OpOutcome>> {
         self.forget_calls(now);
-        let Some(id) = &options.idempotency_key else {
-            return self.apply(ops, options.atomic, now, random, report);
+        let Some(Call { id, digest }) = call else {
+            return self.apply(ops, atomic, now, random, report);
         };
-        let repeated = self.calls.remembered.get(id).map(|call| call.replay(ops.len())).transpose()?;
+        let repeated = self.calls.remembered.get(&id).map(|call| call.replay(digest)).transpose()?;
         let outcomes = match repeated {
             Some(outcomes) => {
                 let mut again = Vec::with_capacity(ops.len());
@@ -180,15 +179,15 @@ impl Table {
                 again
             }
             None => {
-                let size = call_size(id, ops.len());
+                let size = call_size(&id, ops.len());
                 self.make_room(&[], size, now, report.as_deref_mut())?;
-                let outcomes = self.apply(ops, options.atomic, now, random, report)?;
+                let outcomes = self.apply(ops, atomic, now, random, report)?;
                 self.bytes += size;
                 self.calls.ages.push_back((now + repeat::WINDOW, id.clone()));
                 outcomes
             }
         };
-        self.calls.remembered.insert(id.clone(), Remembered::new(&outcomes));
+        self.calls.remembered.insert(id, Remembered::new(digest, &outcomes));
         Ok(outcomes)
     }
 

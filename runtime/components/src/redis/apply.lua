@@ -3,6 +3,7 @@
 -- KEYS: one per write; then, if ARGV[2] is not empty, the key that remembers the answer.
 -- ARGV: 1  "all" (all or nothing) or "each" (every write for itself, in order)
 --       2  milliseconds for which the answer is remembered, or empty
+--       3  a digest of the call, remembered with the answer
 --       then six per write:
 --       condition   n(one) a(bsent) m(atch) o (match or absent) f(irst write) x (forced, for tests)
 --       wanted      a version, or empty
@@ -11,7 +12,7 @@
 --       generation  for a key that has none yet
 --       media       a blank and the content type, or empty
 --
--- The answer is one line per write:
+-- The answer is `R` if another call is remembered, else one line per write:
 --       A <version> <existed>   applied
 --       D <existed>             deleted
 --       C [<version found>]     conflict
@@ -20,19 +21,22 @@
 --       T <type>                the key holds something that is no entry
 --       V                       its version cannot be counted on
 local EXACT = 9007199254740992 -- from here on a Lua number skips integers
-local WIDTH = 6
+local FIRST, WIDTH = 4, 6
 
-local all, window = ARGV[1] == 'all', ARGV[2]
+local all, window, digest = ARGV[1] == 'all', ARGV[2], ARGV[3]
 local count = #KEYS
 local memory
 if window ~= '' then
   memory = KEYS[count]
   count = count - 1
-  local answer = redis.call('GET', memory)
-  if answer then
+  local remembered = redis.call('GET', memory)
+  if remembered then
+    if string.sub(remembered, 1, #digest) ~= digest then
+      return 'R'
+    end
     -- A write, though it changes little: WAIT counts from the last write of a connection.
     redis.call('PEXPIRE', memory, window)
-    return answer
+    return string.sub(remembered, #digest + 2)
   end
 end
 
@@ -156,7 +160,7 @@ if all and count > 1 then
   local refused = false
   for i = 1, count do
     local entry, trouble = look(KEYS[i])
-    local at = 3 + (i - 1) * WIDTH
+    local at = FIRST + (i - 1) * WIDTH
     local line = refusal(at, entry, trouble)
     if not line and not permitted(KEYS[i], ARGV[at + 2]) then
       line = 'N'
@@ -167,12 +171,12 @@ if all and count > 1 then
   end
   if not refused then
     for i = 1, count do
-      lines[i] = perform(KEYS[i], 3 + (i - 1) * WIDTH, entries[i])
+      lines[i] = perform(KEYS[i], FIRST + (i - 1) * WIDTH, entries[i])
     end
   end
 else
   for i = 1, count do
-    local at = 3 + (i - 1) * WIDTH
+    local at = FIRST + (i - 1) * WIDTH
     local entry, trouble = look(KEYS[i])
     lines[i] = refusal(at, entry, trouble) or perform(KEYS[i], at, entry)
   end
@@ -180,6 +184,6 @@ end
 
 local answer = table.concat(lines, '\n')
 if memory then
-  redis.call('SET', memory, answer, 'PX', window)
+  redis.call('SET', memory, digest .. '\n' .. answer, 'PX', window)
 end
 return answer

@@ -7,17 +7,29 @@ use pillion_spi::state::{Action, Condition, Expiry, Generation, Op, OpOutcome, V
 use pillion_spi::{Error, Kind, Random, Result, chaos};
 use redis::{Cmd, Script};
 
+use crate::repeat::{self, Digest};
+
 /// Its text.
 pub(super) const SOURCE: &str = include_str!("apply.lua");
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(SOURCE));
 
 /// How a group of writes is to be treated.
-pub(super) struct Group<'a> {
+pub(super) struct Group {
     /// All or nothing.
     pub(super) atomic: bool,
-    /// Under which key the answer is remembered, and how long.
-    pub(super) remember: Option<(&'a str, Duration)>,
+    /// How the answer is remembered, if it is.
+    pub(super) remember: Option<Memory>,
+}
+
+/// Where the answer to a call is remembered.
+pub(super) struct Memory {
+    /// The key on the server.
+    pub(super) key: String,
+    /// What the call is to do; the answer is that of no other.
+    pub(super) digest: Digest,
+    /// How long.
+    pub(super) window: Duration,
 }
 
 /// By which the server is told the script.
@@ -30,9 +42,9 @@ pub(super) enum By {
 }
 
 /// A call of the script.
-pub(super) fn call(by: By, ops: &[Op], group: &Group<'_>, random: &(dyn Random + 'static)) -> Cmd {
+pub(super) fn call(by: By, ops: &[Op], group: &Group, random: &(dyn Random + 'static)) -> Cmd {
     let size: usize = ops.iter().map(|op| op.key.as_str().len() + value_len(op) + 64).sum();
-    let mut cmd = Cmd::with_capacity(7 * ops.len() + 6, size + 128);
+    let mut cmd = Cmd::with_capacity(7 * ops.len() + 7, size + 128);
     match by {
         By::Hash => cmd.arg("EVALSHA").arg(SCRIPT.get_hash()),
         By::Text => cmd.arg("EVAL").arg(SOURCE),
@@ -41,13 +53,13 @@ pub(super) fn call(by: By, ops: &[Op], group: &Group<'_>, random: &(dyn Random +
     for op in ops {
         cmd.arg(op.key.as_str());
     }
-    if let Some((key, _)) = group.remember {
-        cmd.arg(key);
+    if let Some(memory) = &group.remember {
+        cmd.arg(&memory.key);
     }
     cmd.arg(if group.atomic { "all" } else { "each" });
-    match group.remember {
-        Some((_, window)) => cmd.arg(milliseconds(window)),
-        None => cmd.arg(""),
+    match &group.remember {
+        Some(memory) => cmd.arg(milliseconds(memory.window)).arg(memory.digest.to_string()),
+        None => cmd.arg("").arg(""),
     };
     for op in ops {
         push_condition(&mut cmd, &op.condition);
@@ -103,15 +115,16 @@ fn milliseconds(time: Duration) -> u64 {
 /// Reads the answer for `count` writes.
 ///
 /// # Errors
-/// It is not one of this script for so many writes.
+/// [`Kind::Reused`] when the idempotency key belongs to another call; or it is not one of this script for so
+/// many writes.
 pub(super) fn outcomes(answer: &[u8], count: usize) -> Result<Vec<OpOutcome>> {
     let text = std::str::from_utf8(answer).map_err(|_| not_ours())?;
+    if text == "R" {
+        return Err(repeat::reused());
+    }
     let outcomes: Vec<OpOutcome> = text.split('\n').map(outcome).collect::<Option<_>>().ok_or_else(not_ours)?;
     if outcomes.len() != count {
-        return Err(Error::invalid(format!(
-            "the idempotency key was used before, for a call of {} writes; this one has {count}",
-            outcomes.len()
-        )));
+        return Err(not_ours());
     }
     Ok(outcomes)
 }

@@ -18,12 +18,11 @@ use super::layout;
 use super::link::Link;
 use super::live::Live;
 use super::read::{self, Part};
-use super::script::Group;
+use super::script::{Group, Memory};
 use super::server::Server;
 use super::{scan, watch, write};
+use crate::repeat::{self, Call};
 
-/// How long the outcomes of a call with an idempotency key are remembered.
-const REMEMBERED: Duration = Duration::from_secs(600);
 /// The longest wait for replicas to confirm a write; less if the caller has less time.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const MAX_KEY: usize = 64 << 10;
@@ -96,7 +95,7 @@ impl StateStore for State {
         caps.content_type = true;
         caps.strong_reads = !facts.replica;
         // Where the server may drop what expires, a repeated call would not be recognised.
-        caps.idempotency = (!facts.evicts).then_some(REMEMBERED);
+        caps.idempotency = (!facts.evicts).then_some(repeat::WINDOW);
         caps.max_key = MAX_KEY;
         caps.max_ops = MAX_OPS;
         caps.durability = facts.durability;
@@ -111,16 +110,15 @@ impl StateStore for State {
     async fn apply(&self, ops: Vec<Op>, options: ApplyOptions) -> Result<Applied> {
         let facts = self.server.facts();
         let durability = facts.durability;
-        let Some(first) = ops.first() else {
+        if ops.is_empty() {
             return Ok(Applied { outcomes: Vec::new(), durability });
-        };
-        // The first key is part of it, so that applications that share a server but not a prefix
-        // cannot meet in one idempotency key.
-        let memory = options
-            .idempotency_key
-            .as_ref()
-            .map(|idempotency_key| format!("{}idempotency||{idempotency_key}||{}", layout::OWN_PREFIX, first.key));
-        let group = Group { atomic: options.atomic, remember: memory.as_deref().map(|key| (key, REMEMBERED)) };
+        }
+        let remember = Call::new(&ops, &options).map(|call| Memory {
+            key: format!("{}idempotency||{}", layout::OWN_PREFIX, call.id),
+            digest: call.digest,
+            window: repeat::WINDOW,
+        });
+        let group = Group { atomic: options.atomic, remember };
         let strong = options.consistency == Consistency::Strong && facts.replicas > 0;
         let outcomes = if strong {
             let link = self.strong_links.get_or_init(|| Link::new(self.server.clone()));

@@ -15,12 +15,7 @@ use super::script::{self, By, Group};
 use super::server::Server;
 
 /// Applies writes on the connection of `link`: one round trip.
-pub(super) async fn apply(
-    server: &Arc<Server>,
-    link: &Arc<Link>,
-    ops: &[Op],
-    group: &Group<'_>,
-) -> Result<Vec<OpOutcome>> {
+pub(super) async fn apply(server: &Arc<Server>, link: &Arc<Link>, ops: &[Op], group: &Group) -> Result<Vec<OpOutcome>> {
     if chaos::fires("redis.torn_transaction") && group.atomic && ops.len() > 1 {
         return torn(server, link, ops).await;
     }
@@ -39,7 +34,7 @@ pub(super) async fn apply(
 }
 
 /// Runs the script; the server may have forgotten it.
-async fn run(server: &Server, live: &Live, ops: &[Op], group: &Group<'_>) -> Result<Value, Fault> {
+async fn run(server: &Server, live: &Live, ops: &[Op], group: &Group) -> Result<Value, Fault> {
     let random = &*server.env.random;
     match live.send(&script::call(By::Hash, ops, group, random)).await {
         Err(Fault::Refused(error)) if forgotten(&error) => live.send(&script::call(By::Text, ops, group, random)).await,
@@ -74,7 +69,7 @@ pub(super) async fn apply_on_replicas(
     server: &Server,
     link: &Arc<Link>,
     ops: &[Op],
-    group: &Group<'_>,
+    group: &Group,
     replicas: usize,
     patience: Duration,
 ) -> Result<Vec<OpOutcome>> {

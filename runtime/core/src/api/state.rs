@@ -112,8 +112,9 @@ impl States {
         result.map_err(|error| translate::error(view.name, error))
     }
 
-    async fn apply(&self, cx: &Cx, view: &View<'_>, ops: Vec<Op>, options: ApplyOptions) -> Result<Applied> {
+    async fn apply(&self, cx: &Cx, view: &View<'_>, ops: Vec<Op>, mut options: ApplyOptions) -> Result<Applied> {
         let expected = ops.len();
+        options.idempotency_key = options.idempotency_key.map(|key| view.keys.stored_call(&key));
         let applied = self.within(cx, view, true, view.store.apply(ops, options)).await?;
         if applied.outcomes.len() != expected {
             let error = pillion_spi::Error::internal("it answered for another number of writes than it was given");

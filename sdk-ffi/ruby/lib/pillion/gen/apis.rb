@@ -110,7 +110,8 @@ module Pillion
     # @param ttl [Numeric, nil] The entry is gone after this time, counted from the write: 1 ms to 100 years. Absent: it stays.
     # @param keep_ttl [Boolean] Leave the expiry of the present entry as it is. Not together with `ttl`.
     # @param consistency [Consistency, Symbol]
-    # @param idempotency_key [String] A repeated call with the same key is applied once, where the store declares it.
+    # @param idempotency_key [String] A repeated call with the same key is applied once, where the store declares it. Another call with
+    #   it is refused.
     # @param fence [Fence, nil] Refuse the write if the lock was granted anew since.
     # @param call how this call differs: see {Api#perform}
     # @return [StateSetResponse]
@@ -127,7 +128,8 @@ module Pillion
     # @param items [Array<StateSetItem>] 1 to 1,000 items.
     # @param store [String] The store; empty for the default one.
     # @param consistency [Consistency, Symbol]
-    # @param idempotency_key [String] A repeated call with the same key is applied once, where the store declares it.
+    # @param idempotency_key [String] A repeated call with the same key is applied once, where the store declares it. Another call with
+    #   it is refused.
     # @param fence [Fence, nil] Refuse the writes if the lock was granted anew since.
     # @param call how this call differs: see {Api#perform}
     # @return [StateSetManyResponse]
@@ -145,7 +147,8 @@ module Pillion
     # @param store [String] The store; empty for the default one.
     # @param condition [StateCondition, nil]
     # @param consistency [Consistency, Symbol]
-    # @param idempotency_key [String] A repeated call with the same key is applied once, where the store declares it.
+    # @param idempotency_key [String] A repeated call with the same key is applied once, where the store declares it. Another call with
+    #   it is refused.
     # @param fence [Fence, nil] Refuse the write if the lock was granted anew since.
     # @param call how this call differs: see {Api#perform}
     # @return [StateDeleteResponse]
@@ -162,7 +165,8 @@ module Pillion
     # @param items [Array<StateDeleteItem>] 1 to 1,000 items.
     # @param store [String] The store; empty for the default one.
     # @param consistency [Consistency, Symbol]
-    # @param idempotency_key [String] A repeated call with the same key is applied once, where the store declares it.
+    # @param idempotency_key [String] A repeated call with the same key is applied once, where the store declares it. Another call with
+    #   it is refused.
     # @param fence [Fence, nil] Refuse the writes if the lock was granted anew since.
     # @param call how this call differs: see {Api#perform}
     # @return [StateDeleteManyResponse]
@@ -179,7 +183,8 @@ module Pillion
     # @param operations [Array<StateTransactOperation>] 1 to 1,000 writes of different keys.
     # @param store [String] The store; empty for the default one.
     # @param consistency [Consistency, Symbol]
-    # @param idempotency_key [String] A repeated call with the same key is applied once, where the store declares it.
+    # @param idempotency_key [String] A repeated call with the same key is applied once, where the store declares it. Another call with
+    #   it is refused.
     # @param fence [Fence, nil] Refuse the writes if the lock was granted anew since.
     # @param call how this call differs: see {Api#perform}
     # @return [StateTransactResponse]
