@@ -331,7 +331,7 @@ pub enum WatchEvent {
     Put {
         /// The entry.
         entry: Entry,
-        /// Where it stands in the order of the stream.
+        /// Where it stands in the order of the stream, to resume from; 0 where that is impossible.
         revision: u64,
     },
     /// An entry is gone.
@@ -340,15 +340,15 @@ pub enum WatchEvent {
         key: Key,
         /// Its time was up, nobody deleted it.
         expired: bool,
-        /// Where it stands in the order of the stream.
+        /// Where it stands in the order of the stream, to resume from; 0 where that is impossible.
         revision: u64,
     },
     /// Changes were missed: forget what you know. The present entries follow as `Put`s, then
     /// [`Synced`](WatchEvent::Synced).
     Resync,
-    /// Everything up to `revision` was sent. A store that cannot resume sends 0.
+    /// Everything up to `revision` was sent.
     Synced {
-        /// To resume from.
+        /// To resume from; 0 where that is impossible.
         revision: u64,
     },
 }

@@ -311,7 +311,8 @@ impl Session {
             }
         };
         self.told = true;
-        if let Some(position) = &mut self.position {
+        // Where nothing can be resumed `synced` says 0, and what the changes say means nothing.
+        if let Some(position) = self.position.as_mut().filter(|position| **position != 0) {
             *position = revision;
         }
         Some(change)

@@ -191,3 +191,51 @@ pub async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
     };
     tokio::time::timeout(Duration::from_secs(30), checking).await.expect("it never came to that");
 }
+
+/// A `redis-server` that reports changes, on a socket in a folder of its own.
+#[cfg(feature = "redis")]
+pub struct Redis {
+    process: std::process::Child,
+    folder: tempfile::TempDir,
+}
+
+#[cfg(feature = "redis")]
+impl Redis {
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("redis.sock");
+        let process = std::process::Command::new("redis-server")
+            .args(["--port", "0", "--save", "", "--notify-keyspace-events", "KEA", "--dir"])
+            .arg(folder.path())
+            .arg("--unixsocket")
+            .arg(&socket)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("redis-server is not installed");
+        let redis = Self { process, folder };
+        for _ in 0..1000 {
+            if std::os::unix::net::UnixStream::connect(&socket).is_ok() {
+                return redis;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("redis-server did not start");
+    }
+
+    /// A file that declares it as the default store.
+    pub fn config(&self) -> PathBuf {
+        let file = self.folder.path().join("pillion.yaml");
+        let socket = self.folder.path().join("redis.sock");
+        let text = format!("components: {{state: {{type: state.redis, url: \"unix://{}\"}}}}", socket.display());
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+}
+
+#[cfg(feature = "redis")]
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

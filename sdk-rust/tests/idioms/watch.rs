@@ -126,17 +126,43 @@ async fn a_store_that_cannot_resume_is_read_anew_each_time() {
     let (server, asked) = scripted(vec![
         Ok(vec![Ok(synced(0)), Ok(written("a", 0)), Err(lost())]),
         Err(Error::new(Reason::ComponentConnecting, "not yet")),
+        // Numbers that only count must not be resumed from either.
+        Ok(vec![Ok(written("a", 1)), Ok(synced(0)), Ok(written("a", 2)), Err(lost())]),
         Ok(vec![Ok(written("a", 0)), Ok(synced(0))]),
     ])
     .await;
     let p = server.connect().await.unwrap();
     let mut watch = p.state().watch::<String>("").await.unwrap();
     let mut seen = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..9 {
         seen.push(next(&mut watch).await);
     }
-    assert_eq!(seen, ["synced", "a=1", "resync", "a=1", "synced"]);
+    assert_eq!(seen, ["synced", "a=1", "resync", "a=1", "synced", "a=1", "resync", "a=1", "synced"]);
     assert!(asked.lock().unwrap().iter().all(|request| request.after_revision.is_none()));
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn a_watch_of_redis_goes_on_after_a_lost_connection() {
+    let redis = crate::server::Redis::start();
+    let embedded = pillion::embedded().config_file(redis.config()).await.unwrap();
+    let server = Server::of(embedded.apis()).await;
+    let p = server.connect().await.unwrap();
+    embedded.state().set("a", "1").await.unwrap();
+    let mut watch = p.state().watch::<String>("").await.unwrap();
+    assert_eq!((next(&mut watch).await, next(&mut watch).await), ("a=1".to_owned(), "synced".to_owned()));
+    embedded.state().set("a", "2").await.unwrap();
+    assert_eq!(next(&mut watch).await, "a=2");
+    assert_eq!(watch.revision(), 0, "this store cannot resume");
+
+    let address = server.kill().await;
+    embedded.state().set("a", "3").await.unwrap();
+    let _server = Server::at(address, embedded.apis()).await;
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        seen.push(next(&mut watch).await);
+    }
+    assert_eq!(seen, ["resync", "a=3", "synced"]);
 }
 
 #[tokio::test]

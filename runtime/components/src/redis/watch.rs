@@ -33,11 +33,14 @@ const BATCH: usize = 64;
 /// of those that are read apart, all but the first are dropped by this.
 const SENT: usize = 1024;
 
+/// A number of our own would say that a watch can be resumed from it.
+const NO_REVISION: u64 = 0;
+
 /// Opens a watch.
 pub(super) async fn watch(server: Arc<Server>, spec: WatchSpec) -> Result<WatchStream> {
     let hints = Arc::new(Hints::new(server.database()));
     let (events, mut stream) = mpsc::channel(EVENTS);
-    let mut watch = Watch { server: server.clone(), spec, hints, events, revision: 0, sent: Sent::default() };
+    let mut watch = Watch { server: server.clone(), spec, hints, events, sent: Sent::default() };
     let connected = watch.connect().await?;
     server.env.spawn(async move {
         let events = watch.events.clone();
@@ -71,7 +74,6 @@ struct Watch {
     spec: WatchSpec,
     hints: Arc<Hints>,
     events: mpsc::Sender<Result<WatchEvent>>,
-    revision: u64,
     sent: Sent,
 }
 
@@ -205,7 +207,7 @@ impl Watch {
             self.read_again(live, batch).await?;
             changed -= batch;
         }
-        self.send(WatchEvent::Synced { revision: 0 }).await
+        self.send(WatchEvent::Synced { revision: NO_REVISION }).await
     }
 
     /// Sends the entries about which there is no hint. A notification comes before the answer that
@@ -253,18 +255,14 @@ impl Watch {
         let mut hasher = DefaultHasher::new();
         (entry.version, &entry.value, &entry.content_type).hash(&mut hasher);
         if self.sent.is_new(&entry.key, Some(hasher.finish())) {
-            self.revision += 1;
-            let revision = self.revision;
-            self.send(WatchEvent::Put { entry, revision }).await?;
+            self.send(WatchEvent::Put { entry, revision: NO_REVISION }).await?;
         }
         Ok(())
     }
 
     async fn delete(&mut self, key: Key, expired: bool) -> Result<(), Break> {
         if self.sent.is_new(&key, None) {
-            self.revision += 1;
-            let revision = self.revision;
-            self.send(WatchEvent::Delete { key, expired, revision }).await?;
+            self.send(WatchEvent::Delete { key, expired, revision: NO_REVISION }).await?;
         }
         Ok(())
     }

@@ -34,6 +34,7 @@ cases! {
     a_hundred_watchers_see_a_write [Watch];
     a_watch_ends_with_the_store [Watch];
     writes_of_another_store_are_seen [Watch, SharedPlace];
+    a_watch_that_cannot_resume_says_so [Watch, Not(&ResumableWatch)];
     revisions_never_fall [ResumableWatch];
     a_resumed_watch_continues_where_it_ended [ResumableWatch];
     a_resumed_watch_sees_deletes [ResumableWatch];
@@ -406,6 +407,22 @@ fn revision_of(event: &WatchEvent) -> Option<u64> {
         }
         WatchEvent::Resync => None,
     }
+}
+
+/// A revision other than 0 would be taken for one to resume from, which such a store refuses.
+async fn a_watch_that_cannot_resume_says_so(env: &Env) -> Result<()> {
+    let (store, key) = (env.store(), env.key("k"));
+    store.put(&key, "1").await?;
+    let mut watcher = watch(env).await?;
+    let mut events = vec![watcher.next().await?, watcher.next().await?];
+    store.put(&key, "2").await?;
+    events.push(watcher.change().await?);
+    store.delete(&key).await?;
+    events.push(watcher.change().await?);
+    for event in events {
+        equal(&format!("the revision of {event:?}"), revision_of(&event), Some(0))?;
+    }
+    Ok(())
 }
 
 async fn revisions_never_fall(env: &Env) -> Result<()> {
