@@ -18,6 +18,10 @@ mod watch;
 
 use pillion_spi::Registry;
 
+/// A page of a list ends early when its keys and values have so many bytes.
+#[cfg(any(feature = "memory", feature = "local", feature = "redis"))]
+pub(crate) const PAGE_BYTES: usize = 4 << 20;
+
 /// Adds every component that was compiled in: one line per component.
 pub fn register_all(registry: &mut Registry) {
     #[cfg(feature = "memory")]

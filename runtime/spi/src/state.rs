@@ -293,8 +293,9 @@ pub struct Scan {
     pub prefix: String,
     /// Where the last page ended: the `next` of it.
     pub cursor: Option<String>,
-    /// At most so many entries a page, at least 1. A store without an ordered index may return
-    /// somewhat more or fewer; only a missing `next` says that the end was reached.
+    /// At most so many entries a page, at least 1. There may be fewer, or none: a store ends a page
+    /// before its values become too many bytes, and one without an ordered index when it has searched
+    /// long enough. Only a missing `next` says that the end was reached.
     pub limit: usize,
     /// Leave the values out (empty bytes).
     pub keys_only: bool,

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{fault, op, schema};
-use crate::cursor;
 use crate::watch::{Backlog, Change, Present, Scope};
+use crate::{PAGE_BYTES, cursor};
 
 const GET: &str = "SELECT key, counter, generation, expires, content_type, value FROM state
     WHERE key = ?1 AND gone = 0 AND (expires IS NULL OR expires > ?2)";
@@ -29,8 +29,6 @@ const CHANGES: &str = "SELECT key, counter, generation, expires, content_type, v
 
 /// How many lists run at once; each has a connection of its own.
 const LISTS: usize = 4;
-/// A page of a list ends early when its values have so many bytes.
-const PAGE_BYTES: usize = 16 << 20;
 
 /// The connections that only read.
 #[derive(Debug)]
@@ -210,12 +208,12 @@ pub(super) async fn scan(readers: &Arc<Readers>, scan: Scan, now: i64) -> Result
                 if !row.get_ref(0)?.as_str()?.starts_with(&scan.prefix) {
                     break;
                 }
-                if page.entries.len() == scan.limit.max(1) || bytes > PAGE_BYTES {
+                if page.entries.len() == scan.limit.max(1) || bytes >= PAGE_BYTES {
                     page.next = page.entries.last().map(|entry: &Entry| cursor::after(&entry.key));
                     break;
                 }
                 let entry = entry(row, now)?;
-                bytes += entry.value.len();
+                bytes += entry.key.as_str().len() + entry.value.len();
                 page.entries.push(entry);
             }
             Ok(page)

@@ -14,7 +14,7 @@ use pillion_spi::{Clock, Random, chaos};
 
 use crate::repeat::{self, Call, Remembered};
 use crate::watch::{Backlog, Change, Present, Scope};
-use crate::{condition, cursor};
+use crate::{PAGE_BYTES, condition, cursor};
 
 /// What an entry takes beside its bytes: its places in the maps.
 pub(super) const OVERHEAD: u64 = 256;
@@ -375,12 +375,13 @@ impl Table {
     pub(super) fn scan(&self, scan: &Scan, now: Duration) -> Result<Page> {
         let limit = scan.limit.max(1);
         let mut entries = Vec::with_capacity(limit.min(1024));
+        let mut bytes = 0;
         let mut next = None;
         for (key, slot) in self.range(&scan.prefix, cursor::begin(scan)?) {
             if slot.is_expired(now) {
                 continue;
             }
-            if entries.len() == limit {
+            if entries.len() == limit || bytes >= PAGE_BYTES {
                 next = entries.last().map(|entry: &Entry| cursor::after(&entry.key));
                 break;
             }
@@ -388,6 +389,7 @@ impl Table {
             if scan.keys_only {
                 entry.value = Bytes::new();
             }
+            bytes += entry.key.as_str().len() + entry.value.len();
             entries.push(entry);
         }
         Ok(Page { entries, next })

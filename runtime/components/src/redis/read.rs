@@ -114,6 +114,38 @@ pub(super) async fn entries(live: &Live, keys: &[Key], part: Part) -> Result<Vec
         .collect()
 }
 
+/// What an entry takes of a bound in bytes.
+pub(super) fn size(entry: &Entry) -> usize {
+    entry.key.as_str().len() + entry.value.len()
+}
+
+/// How many entries to read at once. How large they are shows only when they are read: so few at
+/// first, and more once they prove to be small.
+pub(super) struct Pace {
+    keys: usize,
+    /// How many bytes to read at once.
+    bytes: usize,
+}
+
+impl Pace {
+    const FIRST: usize = 4;
+    const MOST: usize = 64;
+
+    pub(super) fn new(bytes: usize) -> Self {
+        Self { keys: Self::FIRST, bytes }
+    }
+
+    pub(super) fn keys(&self) -> usize {
+        self.keys
+    }
+
+    /// Takes note that `keys` had `bytes`.
+    pub(super) fn learn(&mut self, keys: usize, bytes: usize) {
+        let would_fit = (keys * self.bytes).checked_div(bytes).unwrap_or(Self::MOST);
+        self.keys = would_fit.min(4 * self.keys).clamp(1, Self::MOST);
+    }
+}
+
 /// A pattern that matches what begins with `prefix`, for SCAN and PSUBSCRIBE.
 pub(super) fn pattern(prefix: &str) -> String {
     let mut pattern = String::with_capacity(prefix.len() + 1);

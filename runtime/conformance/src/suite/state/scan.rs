@@ -29,7 +29,8 @@ cases! {
     a_cursor_outlives_the_entry_it_stands_at [List];
     a_made_up_cursor_is_refused [List];
     the_remaining_time_is_listed [List, Ttl];
-    a_page_holds_at_most_its_limit [OrderedList];
+    a_page_holds_at_most_its_limit [List];
+    a_page_of_large_values_ends_early [List];
     keys_come_in_order [OrderedList];
     no_key_comes_twice [OrderedList];
 }
@@ -213,14 +214,43 @@ async fn the_remaining_time_is_listed(env: &Env) -> Result<()> {
 }
 
 async fn a_page_holds_at_most_its_limit(env: &Env) -> Result<()> {
-    fill(env, (0..25).map(|number| number.to_string())).await?;
-    for limit in [1, 7, 24, 25, 26] {
-        let page = env.store().page(env.prefix(), None, limit, false).await?;
-        equal("the number of entries", page.entries.len(), limit.min(25))?;
-        // A full last page may not know that nothing follows.
-        ensure!(page.next.is_some() || limit >= 25, "25 entries end with a page of {limit}");
+    let wanted = fill(env, (0..25).map(|number| number.to_string())).await?;
+    for limit in [1, 2, 7, 24, 25, 26] {
+        for keys_only in [false, true] {
+            let (mut found, mut cursor) = (BTreeSet::new(), None);
+            for round in 0.. {
+                let page = env.store().page(env.prefix(), cursor, limit, keys_only).await?;
+                ensure!(page.entries.len() <= limit, "a page of {limit} has {} entries", page.entries.len());
+                let full = page.entries.len() == limit.min(25);
+                ensure!(full || !env.caps().ordered_list || round > 0, "{} of {limit}", page.entries.len());
+                found.extend(keys(&page.entries));
+                ensure!(round < 10_000, "the list has no end");
+                let Some(next) = page.next else { break };
+                cursor = Some(next);
+            }
+            equal("the keys", &found, &wanted)?;
+        }
     }
     Ok(())
+}
+
+async fn a_page_of_large_values_ends_early(env: &Env) -> Result<()> {
+    const VALUE: usize = 1 << 20;
+    let (store, count) = (env.store(), 24);
+    let all: BTreeSet<Key> = (0..count).map(|number| env.key(&number.to_string())).collect();
+    for key in &all {
+        store.put(key, vec![b'v'; VALUE]).await?;
+    }
+    let (mut found, mut cursor) = (BTreeSet::new(), None);
+    for round in 0.. {
+        let page = store.page(env.prefix(), cursor, 1000, false).await?;
+        ensure!(page.entries.len() < 12, "a page has {} values of {VALUE} bytes", page.entries.len());
+        found.extend(keys(&page.entries));
+        ensure!(round < 10_000, "the list has no end");
+        let Some(next) = page.next else { break };
+        cursor = Some(next);
+    }
+    equal("the keys", found, all)
 }
 
 async fn keys_come_in_order(env: &Env) -> Result<()> {
