@@ -13,7 +13,7 @@ use local_support::*;
 use pillion_components::local::State;
 use pillion_spi::error::Outcome;
 use pillion_spi::state::{ApplyOptions, Condition, Expiry, OpOutcome, StateStore, Version};
-use pillion_spi::{Component, Error, SystemClock};
+use pillion_spi::{Component, Error, Kind, SystemClock};
 use tempfile::TempDir;
 
 async fn try_set(state: &State, key: &str) -> Result<(), Error> {
@@ -56,6 +56,15 @@ async fn misbehave() {
             assert_eq!(error.outcome(), Outcome::Rejected, "{error}");
             assert_eq!(get(&state, "b").await, None);
             std::process::abort();
+        }
+        "panic" => {
+            set(&state, "a").await;
+            let error = try_set(&state, "b").await.unwrap_err();
+            assert_eq!((error.kind(), error.outcome()), (Kind::Internal, Outcome::Unknown), "{error}");
+            assert!(state.trouble().is_some());
+            assert_eq!(get(&state, "b").await, None);
+            set(&state, "c").await;
+            assert_eq!(state.trouble(), None);
         }
         "committed_after_all" => {
             set(&state, "a").await;
@@ -154,6 +163,14 @@ async fn a_commit_that_took_effect_although_it_failed_is_acknowledged() {
     let (output, text) = run(dir.path(), "committed_after_all", "local.sync_fails_late=1");
     assert!(was_aborted(&output), "{text}");
     assert_eq!(there(dir.path()).await, "ab");
+}
+
+#[tokio::test]
+async fn a_panic_costs_the_writes_it_happens_over_and_the_store_heals() {
+    let dir = TempDir::new().unwrap();
+    let (output, text) = run(dir.path(), "panic", "local.panic=2");
+    assert!(output.status.success(), "{text}");
+    assert_eq!(there(dir.path()).await, "ac");
 }
 
 #[tokio::test]

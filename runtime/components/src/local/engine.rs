@@ -1,5 +1,6 @@
 //! Transactions of the one connection that writes, and what becomes of those that fail.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -255,22 +256,22 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes nothing more before the log, which could not be moved for `error`, was emptied: it
-    /// would grow without end.
-    pub(super) fn distrust(&mut self, error: &rusqlite::Error) {
+    /// Writes nothing more before the file was recovered: because its log, which could not be moved,
+    /// would grow without end, or because nobody knows how far the last transaction came.
+    pub(super) fn distrust(&mut self, cause: &dyn fmt::Display) {
         self.in_doubt = true;
-        self.report(error);
+        self.report(cause);
     }
 
     /// Remembers why the file cannot be written, for those who ask.
-    fn report(&mut self, error: &rusqlite::Error) {
+    fn report(&mut self, cause: &dyn fmt::Display) {
         self.troubled = true;
         let mut trouble = self.shared.trouble();
         match &mut *trouble {
-            Some(trouble) => trouble.cause = error.to_string(),
+            Some(trouble) => trouble.cause = cause.to_string(),
             None => {
-                tracing::warn!(path = %self.shared.path.display(), %error, "the state file cannot be written");
-                *trouble = Some(Trouble { cause: error.to_string(), since: self.clock.wall() });
+                tracing::warn!(path = %self.shared.path.display(), %cause, "the state file cannot be written");
+                *trouble = Some(Trouble { cause: cause.to_string(), since: self.clock.wall() });
                 self.shared.earlier.notify_one();
             }
         }

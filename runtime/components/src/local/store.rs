@@ -122,8 +122,10 @@ impl Store {
         call.reply = Some(Reply { answer, _room: room });
         self.jobs.send(Job::Call(call)).await.map_err(|_| closed())?;
         answered.await.map_err(|_| {
-            // It is withdrawn only by us, so the writer has died over it.
-            Error::internal("the writer of the state file has failed").outcome_unknown()
+            // It is withdrawn only by us, so the writer panicked over it.
+            Error::internal("the writer of the state file has failed")
+                .advice("read the key before you write again")
+                .outcome_unknown()
         })?
     }
 

@@ -3,6 +3,8 @@
 //! It takes whatever calls wait, applies them in one transaction and answers all of them after its
 //! commit: one sync serves many callers, and a lone caller waits for no other.
 
+use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::thread::{self, JoinHandle};
 
 use pillion_spi::error::{Error, Outcome, Result};
@@ -70,6 +72,11 @@ pub(super) struct Writer {
     engine: Engine,
     checkpointer: Checkpointer,
     queue: mpsc::Receiver<Job>,
+    /// Taken from the queue and not done yet.
+    left_over: Option<Job>,
+    /// The calls of the transaction under way, here so that a panic does not drop them before it is
+    /// known what it means.
+    serving: Vec<Call>,
 }
 
 impl Writer {
@@ -81,7 +88,7 @@ impl Writer {
         queue: mpsc::Receiver<Job>,
         lock: Lock,
     ) -> Result<JoinHandle<()>> {
-        let mut writer = Self { engine, checkpointer, queue };
+        let mut writer = Self { engine, checkpointer, queue, left_over: None, serving: Vec::new() };
         thread::Builder::new()
             .name("pillion-local".into())
             .spawn(move || {
@@ -95,53 +102,60 @@ impl Writer {
     }
 
     fn run(&mut self) {
-        let mut left_over = None;
-        while let Some(job) = left_over.take().or_else(|| self.queue.blocking_recv()) {
-            match job {
-                Job::Call(call) => {
-                    left_over = self.serve(call);
-                    if let Err(error) = self.checkpointer.look(&self.engine.connection) {
-                        self.engine.distrust(&error);
-                    }
-                }
-                Job::Expire(done) => {
-                    if self.engine.expire().is_ok() {
-                        // The task that asked may have ended.
-                        let _ = done.send(());
-                    }
-                }
-                Job::Close => self.queue.close(),
+        while let Some(job) = self.left_over.take().or_else(|| self.queue.blocking_recv()) {
+            // A panic costs the calls that it happens over: they are dropped, and their callers told that
+            // the outcome is unknown. Afterwards the engine believes only what it reads from the file.
+            if panic::catch_unwind(AssertUnwindSafe(|| self.work(job))).is_err() {
+                self.engine.distrust(&"a write panicked, which is a defect; see the log");
+                self.serving.clear();
             }
         }
     }
 
-    /// Serves `first` and the calls that wait behind it; returns the job that ended the row.
-    fn serve(&mut self, first: Call) -> Option<Job> {
-        let mut calls = vec![first];
-        let mut left_over = None;
-        let queue = &mut self.queue;
+    fn work(&mut self, job: Job) {
+        match job {
+            Job::Call(call) => {
+                self.serve(call);
+                if let Err(error) = self.checkpointer.look(&self.engine.connection) {
+                    self.engine.distrust(&error);
+                }
+            }
+            Job::Expire(done) => {
+                if self.engine.expire().is_ok() {
+                    // The task that asked may have ended.
+                    let _ = done.send(());
+                }
+            }
+            Job::Close => self.queue.close(),
+        }
+    }
+
+    /// Serves `first` and the calls that wait behind it.
+    fn serve(&mut self, first: Call) {
+        self.serving = vec![first];
+        let (queue, left_over) = (&mut self.queue, &mut self.left_over);
         let waiting = || match queue.try_recv().ok()? {
             Job::Call(call) => Some(call),
             other => {
-                left_over = Some(other);
+                *left_over = Some(other);
                 None
             }
         };
-        match attempt(&mut self.engine, &mut calls, waiting) {
-            Ok(outcomes) => acknowledge(&mut calls, outcomes),
+        match attempt(&mut self.engine, &mut self.serving, waiting) {
+            Ok(outcomes) => acknowledge(&mut self.serving, outcomes),
             // One call may be too much where the others are not.
-            Err(failure) if calls.len() > 1 && failure.outcome() == Outcome::Rejected => {
-                for call in calls {
-                    let mut alone = vec![call];
-                    match attempt(&mut self.engine, &mut alone, || None) {
-                        Ok(outcomes) => acknowledge(&mut alone, outcomes),
-                        Err(failure) => refuse(&mut alone, &failure),
+            Err(failure) if self.serving.len() > 1 && failure.outcome() == Outcome::Rejected => {
+                for call in mem::take(&mut self.serving) {
+                    self.serving = vec![call];
+                    match attempt(&mut self.engine, &mut self.serving, || None) {
+                        Ok(outcomes) => acknowledge(&mut self.serving, outcomes),
+                        Err(failure) => refuse(&mut self.serving, &failure),
                     }
                 }
             }
-            Err(failure) => refuse(&mut calls, &failure),
+            Err(failure) => refuse(&mut self.serving, &failure),
         }
-        left_over
+        self.serving.clear();
     }
 }
 
@@ -164,8 +178,11 @@ fn attempt(
             // Nobody waits for a withdrawn call any more: it must not take effect behind their back.
             outcomes.push(if call.is_withdrawn() { Ok(Vec::new()) } else { apply(applier, call)? });
         }
+        if chaos::fires("local.panic") {
+            panic!("the failure point `local.panic`");
+        }
         if chaos::fires("local.ack_before_commit") {
-            acknowledge(calls, std::mem::take(&mut outcomes));
+            acknowledge(calls, mem::take(&mut outcomes));
         }
         Ok(outcomes)
     })
