@@ -20,8 +20,33 @@ use tokio_util::sync::CancellationToken;
 const RECENT_CHANGES: usize = 1024;
 /// How many bytes of keys and values they may hold.
 const RECENT_BYTES: usize = 4 << 20;
-/// How many changes a watcher takes at a time: what it may hold.
+/// How many changes a watcher takes at a time.
 const PAGE: usize = 256;
+/// It takes no further one when those it has taken are so many bytes. A reader that has stopped reading
+/// holds no more than that and one entry.
+const PAGE_BYTES: usize = 256 << 10;
+
+/// What a watcher takes at a time. The first change always fits.
+#[derive(Debug)]
+pub(crate) struct Room {
+    changes: usize,
+    bytes: usize,
+}
+
+impl Room {
+    pub(crate) fn new() -> Self {
+        Self { changes: PAGE, bytes: PAGE_BYTES }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.changes == 0 || self.bytes == 0
+    }
+
+    pub(crate) fn fill(&mut self, change: &Change) {
+        self.changes -= 1;
+        self.bytes = self.bytes.saturating_sub(change.bytes());
+    }
+}
 
 /// Which keys are watched.
 #[derive(Clone, Debug)]
@@ -97,12 +122,11 @@ pub(crate) trait Source: Send + Sync + 'static {
     /// Time on the clock that decides about expiry.
     fn now(&self) -> Duration;
 
-    /// At most `limit` present entries, beginning behind the key `after`.
-    fn present(&self, scope: &Scope, after: Option<&Key>, limit: usize)
-    -> impl Future<Output = Result<Present>> + Send;
+    /// Present entries, beginning behind the key `after`: a [`Room`] full.
+    fn present(&self, scope: &Scope, after: Option<&Key>) -> impl Future<Output = Result<Present>> + Send;
 
-    /// At most `limit` changes after the revision `after`.
-    fn changes(&self, scope: &Scope, after: u64, limit: usize) -> impl Future<Output = Result<Backlog>> + Send;
+    /// Changes after the revision `after`: a [`Room`] full.
+    fn changes(&self, scope: &Scope, after: u64) -> impl Future<Output = Result<Backlog>> + Send;
 }
 
 /// Where a store reports its changes.
@@ -146,20 +170,22 @@ impl Hub {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The changes after `after` that are kept, at most [`PAGE`], and how far they reach; `None`
-    /// if some are not kept.
+    /// The changes after `after` that are kept, a [`Room`] full, and how far they reach; `None` if
+    /// some are not kept.
     fn recent(&self, scope: &Scope, after: u64) -> Option<(Vec<Change>, u64)> {
         let recent = self.lock();
         let last = recent.before + recent.changes.len() as u64;
         // A watcher may be ahead: the store shows a change before it is reported here.
         let skip = usize::try_from(after.checked_sub(recent.before)?).ok()?;
         let mut through = last.max(after);
+        let mut room = Room::new();
         let mut matching = Vec::new();
         for change in recent.changes.iter().skip(skip).filter(|change| scope.contains(change.key().as_str())) {
-            if matching.len() == PAGE {
+            if room.is_full() {
                 through = change.revision() - 1;
                 break;
             }
+            room.fill(change);
             matching.push(change.clone());
         }
         Some((matching, through))
@@ -258,7 +284,7 @@ impl<S: Source> Watcher<S> {
                 }
             }
             Phase::Present { after } => {
-                let page = self.source.present(&self.scope, after.as_ref(), PAGE).await?;
+                let page = self.source.present(&self.scope, after.as_ref()).await?;
                 if after.is_none() {
                     self.position = page.revision;
                 }
@@ -302,7 +328,7 @@ impl<S: Source> Watcher<S> {
     }
 
     async fn take_backlog(&mut self) -> Result<()> {
-        match self.source.changes(&self.scope, self.position, PAGE).await? {
+        match self.source.changes(&self.scope, self.position).await? {
             Backlog::Lost => self.resync(),
             Backlog::Page { changes, through } => {
                 self.position = through;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt as _;
 
 use crate::durability::Durability;
 use crate::error::{Error, Kind, Result};
@@ -42,6 +43,8 @@ pub struct StateCaps {
     pub max_value: usize,
     /// The most writes of one atomic group.
     pub max_ops: usize,
+    /// The most watches at once.
+    pub max_watches: usize,
     /// How durable an acknowledged write is.
     pub durability: Durability,
 }
@@ -62,6 +65,7 @@ impl Default for StateCaps {
             max_key: 1024,
             max_value: 64 << 20,
             max_ops: 1000,
+            max_watches: 1000,
             durability: Durability::default(),
         }
     }
@@ -119,12 +123,14 @@ pub enum Watch {
 /// reach it.
 pub struct Checked {
     inner: Arc<dyn StateStore>,
+    /// One reference for the wrapper and one for each watch.
+    watches: Arc<()>,
 }
 
 impl Checked {
     /// Wraps a store.
     pub fn new(inner: Arc<dyn StateStore>) -> Self {
-        Self { inner }
+        Self { inner, watches: Arc::default() }
     }
 
     fn check_op(caps: &StateCaps, op: &Op) -> Result<()> {
@@ -213,13 +219,30 @@ impl StateStore for Checked {
     }
 
     async fn watch(&self, spec: WatchSpec) -> Result<WatchStream> {
-        match self.inner.caps().watch {
-            Watch::None => Err(Error::unsupported("this store cannot report changes")),
+        let caps = self.inner.caps();
+        match caps.watch {
+            Watch::None => return Err(Error::unsupported("this store cannot report changes")),
             Watch::Live if spec.after.is_some() => {
-                Err(Error::unsupported("this store cannot resume a watch from a revision"))
+                return Err(Error::unsupported("this store cannot resume a watch from a revision"));
             }
-            Watch::Live | Watch::Resumable => self.inner.watch(spec).await,
+            Watch::Live | Watch::Resumable => {}
         }
+        // Taken first: of several that come at once, none must see the room of another.
+        let place = self.watches.clone();
+        if Arc::strong_count(&place) - 1 > caps.max_watches {
+            return Err(Error::new(
+                Kind::Exhausted,
+                format!("{} watches are open, and no more may be", caps.max_watches),
+            )
+            .advice("end watches that nobody needs, or share one with a shorter prefix"));
+        }
+        let events = self.inner.watch(spec).await?;
+        Ok(events
+            .inspect(move |_| {
+                // Held by the stream.
+                let _ = &place;
+            })
+            .boxed())
     }
 
     fn trouble(&self) -> Option<Trouble> {

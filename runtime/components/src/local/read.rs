@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{fault, op, schema};
-use crate::watch::{Backlog, Change, Present, Scope};
+use crate::watch::{Backlog, Change, Present, Room, Scope};
 use crate::{PAGE_BYTES, cursor};
 
 const GET: &str = "SELECT key, counter, generation, expires, content_type, value FROM state
@@ -222,32 +222,27 @@ pub(super) async fn scan(readers: &Arc<Readers>, scan: Scan, now: i64) -> Result
 }
 
 /// A page of the present entries for a watcher.
-pub(super) async fn present(
-    readers: &Arc<Readers>,
-    scope: &Scope,
-    after: Option<&Key>,
-    limit: usize,
-    now: i64,
-) -> Result<Present> {
+pub(super) async fn present(readers: &Arc<Readers>, scope: &Scope, after: Option<&Key>, now: i64) -> Result<Present> {
     let scope = scope.clone();
     let start = start(&scope.prefix, after.map(Key::as_str));
     readers
         .run(move |connection| {
             let transaction = connection.unchecked_transaction()?;
             let mut present = Present { revision: last_revision(&transaction)?, puts: Vec::new(), more: false };
-            let mut bytes = 0;
+            let mut room = Room::new();
             let mut statement = transaction.prepare_cached(LIST)?;
             let mut rows = statement.query(params![start, now])?;
             while let Some(row) = rows.next()? {
                 if !scope.contains(row.get_ref(0)?.as_str()?) {
                     break;
                 }
-                if present.puts.len() == limit || bytes > PAGE_BYTES {
+                if room.is_full() {
                     present.more = true;
                     break;
                 }
-                bytes += row.get_ref(5)?.as_bytes_or_null()?.map_or(0, <[u8]>::len);
-                present.puts.push(put(row)?);
+                let change = put(row)?;
+                room.fill(&change);
+                present.puts.push(change);
             }
             Ok(present)
         })
@@ -255,7 +250,7 @@ pub(super) async fn present(
 }
 
 /// A page of the changes after a revision, for a watcher.
-pub(super) async fn changes(readers: &Arc<Readers>, scope: &Scope, after: u64, limit: usize) -> Result<Backlog> {
+pub(super) async fn changes(readers: &Arc<Readers>, scope: &Scope, after: u64) -> Result<Backlog> {
     let scope = scope.clone();
     readers
         .run(move |connection| {
@@ -265,22 +260,23 @@ pub(super) async fn changes(readers: &Arc<Readers>, scope: &Scope, after: u64, l
                 return Ok(Backlog::Lost);
             }
             let mut changes = Vec::new();
-            let mut bytes = 0;
+            let mut room = Room::new();
             let mut statement = transaction.prepare_cached(CHANGES)?;
             let mut rows = statement.query([after.cast_signed()])?;
             while let Some(row) = rows.next()? {
                 if !scope.contains(row.get_ref(0)?.as_str()?) {
                     continue;
                 }
-                if changes.len() == limit || bytes > PAGE_BYTES {
+                if room.is_full() {
                     let through = changes.last().map_or(after, Change::revision);
                     return Ok(Backlog::Page { changes, through });
                 }
-                bytes += row.get_ref(5)?.as_bytes_or_null()?.map_or(0, <[u8]>::len);
-                changes.push(match row.get(7)? {
+                let change = match row.get(7)? {
                     0 => put(row)?,
                     gone => Change::Delete { key: key(row)?, expired: op::is_expiry(gone), revision: revision(row)? },
-                });
+                };
+                room.fill(&change);
+                changes.push(change);
             }
             Ok(Backlog::Page { changes, through: last_revision(&transaction)?.max(after) })
         })

@@ -138,11 +138,11 @@ impl Source for Watched {
         self.shared.clock.elapsed()
     }
 
-    async fn present(&self, scope: &Scope, after: Option<&Key>, limit: usize) -> Result<Present> {
-        read::present(&self.readers, scope, after, limit, self.shared.clock.now()).await
+    async fn present(&self, scope: &Scope, after: Option<&Key>) -> Result<Present> {
+        read::present(&self.readers, scope, after, self.shared.clock.now()).await
     }
 
-    async fn changes(&self, scope: &Scope, after: u64, limit: usize) -> Result<Backlog> {
-        read::changes(&self.readers, scope, after, limit).await
+    async fn changes(&self, scope: &Scope, after: u64) -> Result<Backlog> {
+        read::changes(&self.readers, scope, after).await
     }
 }

@@ -219,11 +219,11 @@ impl Source for Inner {
         self.clock.boottime()
     }
 
-    async fn present(&self, scope: &Scope, after: Option<&Key>, limit: usize) -> Result<Present> {
-        Ok(self.read()?.present(scope, after, limit, self.clock.boottime()))
+    async fn present(&self, scope: &Scope, after: Option<&Key>) -> Result<Present> {
+        Ok(self.read()?.present(scope, after, self.clock.boottime()))
     }
 
-    async fn changes(&self, scope: &Scope, after: u64, limit: usize) -> Result<Backlog> {
-        Ok(self.read()?.changes(scope, after, limit))
+    async fn changes(&self, scope: &Scope, after: u64) -> Result<Backlog> {
+        Ok(self.read()?.changes(scope, after))
     }
 }

@@ -13,7 +13,7 @@ use pillion_spi::state::{Action, Condition, Entry, Expiry, Generation, Key, Op, 
 use pillion_spi::{Clock, Random, chaos};
 
 use crate::repeat::{self, Call, Remembered};
-use crate::watch::{Backlog, Change, Present, Scope};
+use crate::watch::{Backlog, Change, Present, Room, Scope};
 use crate::{PAGE_BYTES, condition, cursor};
 
 /// What an entry takes beside its bytes: its places in the maps.
@@ -408,25 +408,28 @@ impl Table {
     }
 
     /// A page of the present entries for a watcher.
-    pub(super) fn present(&self, scope: &Scope, after: Option<&Key>, limit: usize, now: Duration) -> Present {
+    pub(super) fn present(&self, scope: &Scope, after: Option<&Key>, now: Duration) -> Present {
         let mut puts = Vec::new();
+        let mut room = Room::new();
         let mut more = false;
         let slots = self
             .range(&scope.prefix, after.map(Key::as_str))
             .take_while(|(key, _)| !scope.exact || key.as_str() == scope.prefix)
             .filter(|(_, slot)| !slot.is_expired(now));
         for (key, slot) in slots {
-            if puts.len() == limit {
+            if room.is_full() {
                 more = true;
                 break;
             }
-            puts.push(slot.change(key));
+            let change = slot.change(key);
+            room.fill(&change);
+            puts.push(change);
         }
         Present { revision: self.revision, puts, more }
     }
 
     /// A page of the changes after a revision, for a watcher.
-    pub(super) fn changes(&self, scope: &Scope, after: u64, limit: usize) -> Backlog {
+    pub(super) fn changes(&self, scope: &Scope, after: u64) -> Backlog {
         if after < self.graves.forgotten {
             return Backlog::Lost;
         }
@@ -435,22 +438,27 @@ impl Table {
         let mut deletes =
             self.graves.revisions.range(later).filter(|(_, (key, _))| scope.contains(key.as_str())).peekable();
         let mut changes = Vec::new();
+        let mut room = Room::new();
         loop {
             let put_first = match (puts.peek(), deletes.peek()) {
                 (None, None) => return Backlog::Page { changes, through: self.revision },
                 (Some((put, _)), Some((delete, _))) => put < delete,
                 (put, _) => put.is_some(),
             };
-            if changes.len() == limit {
+            if room.is_full() {
                 let through = changes.last().map_or(after, Change::revision);
                 return Backlog::Page { changes, through };
             }
-            if put_first {
-                let slot = puts.next().and_then(|(_, key)| Some((key, self.slots.get(key)?)));
-                changes.extend(slot.map(|(key, slot)| slot.change(key)));
-            } else if let Some((revision, (key, expired))) = deletes.next() {
-                changes.push(Change::Delete { key: key.clone(), expired: *expired, revision: *revision });
-            }
+            let change = if put_first {
+                puts.next().and_then(|(_, key)| Some(self.slots.get(key)?.change(key)))
+            } else {
+                deletes.next().map(|(revision, (key, expired))| Change::Delete {
+                    key: key.clone(),
+                    expired: *expired,
+                    revision: *revision,
+                })
+            };
+            changes.extend(change.inspect(|change| room.fill(change)));
         }
     }
 }

@@ -13,18 +13,23 @@ use futures::StreamExt;
 use pillion_spi::state::{Entry, Key, WatchEvent, WatchSpec, WatchStream};
 use pillion_spi::{Error, Kind, Result};
 use redis::{PushInfo, PushKind, Value};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::error::Fault;
 use super::layout::OWN_PREFIX;
 use super::link::LOOK_AGAIN;
 use super::live::{Channel, Live};
 use super::probe::probe;
-use super::read::{self, Part};
+use super::read::{self, Pace, Part};
 use super::server::{Driver, Server};
 
 /// How many events wait for a slow watcher before hints are conflated.
 const EVENTS: usize = 64;
+/// How many KiB of them. One that is larger waits alone.
+const EVENTS_KIB: usize = 256;
+/// How many bytes of entries are held while they wait for room among the events. The first may have
+/// more.
+const READ_BYTES: usize = 256 << 10;
 /// How many keys may wait to be read again; with more, everything is.
 const HINTS: usize = 10_000;
 /// How many keys are read at once.
@@ -40,16 +45,25 @@ const NO_REVISION: u64 = 0;
 pub(super) async fn watch(server: Arc<Server>, spec: WatchSpec) -> Result<WatchStream> {
     let hints = Arc::new(Hints::new(server.database()));
     let (events, mut stream) = mpsc::channel(EVENTS);
-    let mut watch = Watch { server: server.clone(), spec, hints, events, sent: Sent::default() };
+    let mut watch = Watch {
+        server: server.clone(),
+        spec,
+        hints,
+        events,
+        room: Arc::new(Semaphore::new(EVENTS_KIB)),
+        pace: Pace::new(READ_BYTES),
+        sent: Sent::default(),
+    };
     let connected = watch.connect().await?;
     server.env.spawn(async move {
         let events = watch.events.clone();
         tokio::select! {
-            error = watch.run(connected) => drop(events.send(Err(error)).await),
+            error = watch.run(connected) => drop(events.send((Err(error), None)).await),
             () = events.closed() => {}
         }
     });
-    Ok(futures::stream::poll_fn(move |context| stream.poll_recv(context)).boxed())
+    // Handing an event out makes room for another.
+    Ok(futures::stream::poll_fn(move |context| stream.poll_recv(context)).map(|(event, _room)| event).boxed())
 }
 
 /// Why a connection of a watch is not used any more.
@@ -73,7 +87,9 @@ struct Watch {
     server: Arc<Server>,
     spec: WatchSpec,
     hints: Arc<Hints>,
-    events: mpsc::Sender<Result<WatchEvent>>,
+    events: mpsc::Sender<(Result<WatchEvent>, Option<OwnedSemaphorePermit>)>,
+    room: Arc<Semaphore>,
+    pace: Pace,
     sent: Sent,
 }
 
@@ -187,13 +203,13 @@ impl Watch {
         }
         if self.spec.exact {
             let key = Key::new(self.spec.prefix.as_str());
-            self.put_unchanged(read::entries(live, &[key], Part::Whole).await?).await?;
+            self.put_unchanged(live, &[key]).await?;
         } else {
             let pattern = read::pattern(&self.spec.prefix);
             let mut cursor = 0;
             loop {
                 let (keys, next) = read::step(live, &pattern, cursor, BATCH).await?;
-                self.put_unchanged(read::entries(live, &keys, Part::Whole).await?).await?;
+                self.put_unchanged(live, &keys).await?;
                 if next == 0 {
                     break;
                 }
@@ -212,13 +228,36 @@ impl Watch {
 
     /// Sends the entries about which there is no hint. A notification comes before the answer that
     /// shows what it told of, so there is one for every entry that has changed.
-    async fn put_unchanged(&mut self, entries: Vec<Entry>) -> Result<(), Break> {
-        for entry in entries {
-            if !self.hints.names(&entry.key) {
-                self.put(entry).await?;
+    async fn put_unchanged(&mut self, live: &Live, mut keys: &[Key]) -> Result<(), Break> {
+        while !keys.is_empty() {
+            let found = self.read(live, keys).await?;
+            keys = &keys[found.len()..];
+            for entry in found.into_iter().flatten().flatten() {
+                if !self.hints.names(&entry.key) {
+                    self.put(entry).await?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Reads the first of `keys`, at least one. Something that is no entry, and so no concern of a
+    /// watcher, stays an error.
+    async fn read(&mut self, live: &Live, keys: &[Key]) -> Result<Vec<Result<Option<Entry>>>, Break> {
+        let count = self.pace.keys().min(keys.len());
+        let (mut found, mut bytes, mut fit) = (Vec::with_capacity(count), 0, 0);
+        for entry in read::read(live, &keys[..count], Part::Whole).await? {
+            match entry {
+                Err(error) if error.kind() != Kind::Corrupt => return Err(error.into()),
+                entry => found.push(entry),
+            }
+            bytes += found.last().and_then(|entry| entry.as_ref().ok()?.as_ref()).map_or(0, read::size);
+            fit += usize::from(bytes <= READ_BYTES);
+        }
+        self.pace.learn(count, bytes);
+        // The reader may take its time, so what is too much now is read again then.
+        found.truncate(fit.max(1));
+        Ok(found)
     }
 
     /// Sends what has changed until there are no hints left.
@@ -237,15 +276,16 @@ impl Watch {
     /// Reads keys again about which there are hints, and sends what has changed.
     async fn read_again(&mut self, live: &Live, most: usize) -> Result<(), Break> {
         let hints = self.hints.next(most);
-        let keys: Vec<Key> = hints.iter().map(|(key, _)| key.clone()).collect();
-        let entries = read::read(live, &keys, Part::Whole).await?;
-        for ((key, expired), entry) in hints.into_iter().zip(entries) {
-            match entry {
-                Ok(Some(entry)) => self.put(entry).await?,
-                Ok(None) => self.delete(key, expired).await?,
-                // Something that is no entry, and then no concern of a watcher.
-                Err(error) if error.kind() == Kind::Corrupt => {}
-                Err(error) => return Err(error.into()),
+        let (keys, expired): (Vec<Key>, Vec<bool>) = hints.into_iter().unzip();
+        let mut done = 0;
+        while done < keys.len() {
+            for entry in self.read(live, &keys[done..]).await? {
+                match entry {
+                    Ok(Some(entry)) => self.put(entry).await?,
+                    Ok(None) => self.delete(keys[done].clone(), expired[done]).await?,
+                    Err(_) => {}
+                }
+                done += 1;
             }
         }
         Ok(())
@@ -268,7 +308,13 @@ impl Watch {
     }
 
     async fn send(&self, event: WatchEvent) -> Result<(), Break> {
-        self.events.send(Ok(event)).await.map_err(|_| Break::Lost)
+        let bytes = match &event {
+            WatchEvent::Put { entry, .. } => read::size(entry),
+            _ => 0,
+        };
+        let kib = u32::try_from((bytes >> 10).min(EVENTS_KIB)).unwrap_or_default();
+        let room = self.room.clone().acquire_many_owned(kib).await.map_err(|_| Break::Lost)?;
+        self.events.send((Ok(event), Some(room))).await.map_err(|_| Break::Lost)
     }
 }
 

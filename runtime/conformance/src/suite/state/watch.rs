@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
-use pillion_spi::state::{Condition, Entry, Expiry, Key, Version, WatchEvent};
+use pillion_spi::Kind;
+use pillion_spi::state::{Condition, Entry, Expiry, Key, Version, WatchEvent, WatchSpec};
 
-use crate::env::{Env, Store, Watcher, equal};
+use crate::env::{Env, Store, Watcher, equal, refused};
 use crate::op::{self, OpExt as _};
 use crate::suite::cases;
 
@@ -32,6 +33,8 @@ cases! {
     a_slow_watcher_ends_with_the_right_picture [Watch];
     a_slow_watcher_does_not_hold_up_another [Watch];
     a_hundred_watchers_see_a_write [Watch];
+    a_watch_too_many_is_refused [Watch];
+    a_watcher_that_does_not_read_holds_little [Watch] alone;
     a_watch_ends_with_the_store [Watch];
     writes_of_another_store_are_seen [Watch, SharedPlace];
     a_watch_that_cannot_resume_says_so [Watch, Not(&ResumableWatch)];
@@ -372,6 +375,65 @@ async fn a_hundred_watchers_see_a_write(env: &Env) -> Result<()> {
     store.put(&key, "a").await?;
     for watcher in &mut watchers {
         equal("the key", seen_put(watcher.change().await?)?.key, key.clone())?;
+    }
+    Ok(())
+}
+
+async fn a_watch_too_many_is_refused(env: &Env) -> Result<()> {
+    let (timed, most) = (env.open().await?, env.caps().max_watches);
+    let open = || timed.store.watch(env.prefix(), false, None);
+    let mut watchers = Vec::new();
+    for _ in 0..most {
+        watchers.push(open().await?);
+    }
+    let refusal = || async {
+        let mut spec = WatchSpec::default();
+        spec.prefix = env.prefix().to_owned();
+        refused("one more", timed.store.raw().watch(spec).await, Kind::Exhausted)
+    };
+    ensure!(refusal().await?.advice_text().is_some(), "it does not say what to do");
+    refusal().await?;
+    watchers.pop();
+    watchers.push(open().await?);
+    refusal().await?;
+    drop(watchers);
+    open().await?.snapshot().await?;
+    timed.close().await;
+    Ok(())
+}
+
+const LARGE: usize = 1 << 20;
+
+/// What the process holds beyond what it held before.
+fn resident() -> Result<usize> {
+    let text = std::fs::read_to_string("/proc/self/statm")?;
+    let pages: usize = text.split(' ').nth(1).context("a field of statm")?.parse()?;
+    Ok(pages * rustix::param::page_size())
+}
+
+async fn a_watcher_that_does_not_read_holds_little(env: &Env) -> Result<()> {
+    let store = env.store();
+    let keys: Vec<Key> = (0..20).map(|number| env.key(&number.to_string())).collect();
+    for key in &keys {
+        store.put(key, vec![b'v'; LARGE]).await?;
+    }
+    let before = resident()?;
+    let mut watchers = Vec::new();
+    for _ in 0..40 {
+        let mut watcher = watch(env).await?;
+        seen_put(watcher.next().await?)?;
+        watchers.push(watcher);
+    }
+    // What was overwritten must not be kept for them either.
+    for key in &keys {
+        store.put(key, vec![b'w'; LARGE]).await?;
+    }
+    let grown = resident()?.saturating_sub(before);
+    // Two entries for each and some for the store; without a bound it is twenty for each.
+    ensure!(grown < 200 * LARGE, "40 watchers that do not read hold {grown} bytes");
+    let mut seen = Seen::default();
+    while seen.picture.len() < keys.len() || seen.picture.values().any(|(_, value)| value[0] != b'w') {
+        seen.take(watchers[0].next().await?)?;
     }
     Ok(())
 }
