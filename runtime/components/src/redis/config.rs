@@ -21,7 +21,8 @@ use serde::{Deserialize, Deserializer};
 /// for certain. A `maxmemory` with a policy other than `noeviction` lets entries vanish at any time.
 ///
 /// Changes can be watched if `notify-keyspace-events` holds `K` and `A` (or `g`, `h`, `$`, `x` and
-/// `e`), since Redis 6. The setting is never changed. Each watch takes a connection.
+/// `e`), since Redis 6. The setting is never changed. Each watch takes a
+/// connection; a component has at most 256 watches at once.
 ///
 /// An ACL user needs these commands on its keys: HMGET, HGET, HEXISTS, GET, STRLEN, PTTL, TYPE,
 /// HSET, HINCRBY, SET, DEL, PERSIST, PEXPIRE, SCAN, EVAL, EVALSHA, SCRIPT LOAD, INFO, CLIENT

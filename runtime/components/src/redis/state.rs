@@ -27,6 +27,8 @@ use crate::repeat::{self, Call};
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const MAX_KEY: usize = 64 << 10;
 const MAX_OPS: usize = 1000;
+/// Each takes a connection, and the server has its `maxclients` for everybody.
+const MAX_WATCHES: usize = 256;
 
 /// State in Redis: see [`StateConfig`].
 pub struct State {
@@ -98,6 +100,7 @@ impl StateStore for State {
         caps.idempotency = (!facts.evicts).then_some(repeat::WINDOW);
         caps.max_key = MAX_KEY;
         caps.max_ops = MAX_OPS;
+        caps.max_watches = MAX_WATCHES;
         caps.durability = facts.durability;
         caps
     }
