@@ -250,6 +250,7 @@ async fn opening_fails_with_what_is_wrong() {
     for settings in [json!({}), json!({"password": "wrong"}), json!({"username": "nobody", "password": "right"})] {
         let error = locked.open_with(settings.clone(), OpenEnv::new("test")).await.err().unwrap();
         assert_eq!(error.kind(), Kind::Denied, "{settings}: {error}");
+        assert_eq!(error.to_string().matches("the Redis server").count(), 1, "{error}");
         assert!(!error.to_string().contains("wrong"), "{error}");
     }
     let open = locked.open_with(json!({"password": "right"}), OpenEnv::new("test")).await.unwrap();

@@ -119,10 +119,10 @@ pub(super) fn refused(error: &ServerError) -> Error {
     }
 }
 
-/// Translates a failure to set up a connection.
-pub(super) fn setup(error: RedisError, endpoint: &str) -> Error {
+/// Translates a failure to set up a connection to `server`, as error texts call it.
+pub(super) fn setup(error: RedisError, server: &str) -> Error {
     use redis::{ErrorKind, ServerErrorKind};
-    let what = format!("cannot use the Redis server at {endpoint}");
+    let what = format!("cannot use {server}");
     match error.kind() {
         ErrorKind::AuthenticationFailed => {
             Error::new(Kind::Denied, format!("{what}: it refused the user name or password"))
