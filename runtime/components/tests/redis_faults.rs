@@ -100,6 +100,36 @@ async fn a_black_hole_costs_one_deadline_and_heals() {
 }
 
 #[tokio::test]
+async fn silence_costs_the_response_timeout_and_a_quarter_at_most() {
+    const PARTS: u32 = 64;
+    let timeout = Duration::from_secs(3600);
+    let server = Server::start(&[]);
+    let (holes, clock) = (Holes::new(), Arc::new(VirtualClock::default()));
+    let mut env = OpenEnv::new("test");
+    env.network = holes.clone();
+    env.clock = clock.clone();
+    let store = server.open_with(json!({"response_timeout": "1h"}), env).await.unwrap();
+    written(&store, blind_put("k")).await;
+    holes.swallow_present();
+    let mut write = std::pin::pin!(try_apply(&store, blind_put("k")));
+    // In small parts: each wakes a timer that then sleeps again.
+    let mut parts = 0;
+    let error = loop {
+        for _ in 0..16 {
+            tokio::task::yield_now().await;
+        }
+        if let std::task::Poll::Ready(answer) = futures::poll!(&mut write) {
+            break answer.unwrap_err();
+        }
+        parts += 1;
+        clock.advance(timeout / PARTS);
+    };
+    assert_eq!((error.kind(), error.outcome()), (Kind::Deadline, Outcome::Unknown));
+    assert!((PARTS..=PARTS * 5 / 4 + 2).contains(&parts), "{parts} of {PARTS} parts");
+    store.close().await;
+}
+
+#[tokio::test]
 #[allow(clippy::disallowed_methods, reason = "the caller gives up, by the clock of the test")]
 async fn a_connection_on_which_callers_only_give_up_is_replaced() {
     let server = Server::start(&[]);
@@ -250,7 +280,7 @@ async fn opening_fails_with_what_is_wrong() {
     for settings in [json!({}), json!({"password": "wrong"}), json!({"username": "nobody", "password": "right"})] {
         let error = locked.open_with(settings.clone(), OpenEnv::new("test")).await.err().unwrap();
         assert_eq!(error.kind(), Kind::Denied, "{settings}: {error}");
-        assert_eq!(error.to_string().matches("the Redis server").count(), 1, "{error}");
+        assert!(error.to_string().matches("the Redis server").count() <= 1, "{error}");
         assert!(!error.to_string().contains("wrong"), "{error}");
     }
     let open = locked.open_with(json!({"password": "right"}), OpenEnv::new("test")).await.unwrap();

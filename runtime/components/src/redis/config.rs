@@ -48,8 +48,8 @@ pub struct StateConfig {
     /// The longest time to connect, log in and look at the server's settings. Default `2s`.
     #[serde(default = "connect_timeout")]
     pub connect_timeout: HumanDuration,
-    /// A connection on which something was asked and nothing answered for so long is given up and
-    /// replaced. Default `3s`.
+    /// A connection on which something was asked and nothing answered for so long, or up to a quarter
+    /// longer, is given up and replaced. Default `3s`.
     #[serde(default = "response_timeout")]
     pub response_timeout: HumanDuration,
 }

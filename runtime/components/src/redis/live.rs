@@ -104,9 +104,10 @@ impl Live {
     /// Completes when something was asked and there was no sign of the server for its response
     /// timeout, or when the connection shall be [renewed](Self::renew), and tells why.
     ///
-    /// One timer looks now and then, so that the calls need none. It is late by a quarter at most.
+    /// One timer looks now and then, so that the calls need none. It is late by a quarter at most: a
+    /// call may begin right after a step, and an answer to one before it make that step no silent one.
     pub(super) async fn broken(&self, server: &Server) -> Error {
-        const STEPS: u32 = 4;
+        const STEPS: u32 = 8;
         let meter = &self.meter;
         let mut seen = meter.signs.load(Ordering::Relaxed);
         let mut silent = 0;
