@@ -120,6 +120,24 @@ async fn a_write_that_needs_the_room_of_expired_entries_gets_it_at_once() {
 }
 
 #[tokio::test]
+async fn a_write_that_needs_room_removes_no_more_than_it_takes() {
+    let f = open(ByteSize::mib(1)).await;
+    for number in 0..200 {
+        f.apply(vec![put(&format!("old {number}"), &[0; 4000], Expiry::After(Duration::from_secs(60)))]).await;
+    }
+    let mut watch = f.watch(None).await;
+    while !matches!(next(&mut watch).await, WatchEvent::Synced { .. }) {}
+    f.clock.advance(Duration::from_secs(60));
+    // No await in between in which the background could have removed them.
+    assert!(matches!(f.apply(vec![put("new", &[0; 250_000], Expiry::Never)]).await[0], OpOutcome::Applied { .. }));
+    let mut removed = 0;
+    while matches!(next(&mut watch).await, WatchEvent::Delete { expired: true, .. }) {
+        removed += 1;
+    }
+    assert!((1..100).contains(&removed), "{removed} of 200 were removed before the write");
+}
+
+#[tokio::test]
 async fn a_watcher_that_reads_late_sees_the_latest_of_each_key_and_nothing_older_after_it() {
     let f = open(ByteSize::mib(64)).await;
     let mut slow = f.watch(None).await;

@@ -18,6 +18,8 @@ use crate::{PAGE_BYTES, condition, cursor};
 
 /// What an entry takes beside its bytes: its places in the maps.
 pub(super) const OVERHEAD: u64 = 256;
+/// How many expired entries are removed at a time to make room.
+const EXPIRY_STEP: usize = 16;
 /// How many deletes are remembered for watchers that resume.
 const MAX_GRAVES: usize = 10_000;
 
@@ -261,24 +263,23 @@ impl Table {
     }
 
     /// Makes sure that `ops` and `extra` bytes fit, removing expired entries if need be.
-    fn make_room(&mut self, ops: &[Op], extra: u64, now: Duration, report: Report<'_>) -> Result<()> {
+    fn make_room(&mut self, ops: &[Op], extra: u64, now: Duration, mut report: Report<'_>) -> Result<()> {
         let too_much = |table: &Self| {
             let after = table.bytes_after(ops) + extra;
             after > table.max_bytes && after > table.bytes
         };
-        if too_much(self) {
-            self.expire(now, usize::MAX, report);
-        }
-        if too_much(self) {
-            let message = format!(
-                "the store holds {} bytes of at most {} and would hold {}",
-                self.bytes,
-                self.max_bytes,
-                self.bytes_after(ops) + extra
-            );
-            return Err(
-                Error::new(Kind::Exhausted, message).advice("delete entries, let them expire, or raise `max_bytes`")
-            );
+        while too_much(self) {
+            // No more than it takes: others wait for the table meanwhile.
+            if self.expire(now, EXPIRY_STEP, report.as_deref_mut()) == 0 && too_much(self) {
+                let message = format!(
+                    "the store holds {} bytes of at most {} and would hold {}",
+                    self.bytes,
+                    self.max_bytes,
+                    self.bytes_after(ops) + extra
+                );
+                return Err(Error::new(Kind::Exhausted, message)
+                    .advice("delete entries, let them expire, or raise `max_bytes`"));
+            }
         }
         Ok(())
     }
@@ -361,14 +362,18 @@ impl Table {
         self.graves.dig(key, expired, self.revision);
     }
 
-    /// Removes at most `limit` expired entries, and calls that need not be remembered any more.
-    pub(super) fn expire(&mut self, now: Duration, limit: usize, mut report: Report<'_>) {
+    /// Removes at most `limit` expired entries, and calls that need not be remembered any more; says
+    /// how many entries.
+    pub(super) fn expire(&mut self, now: Duration, limit: usize, mut report: Report<'_>) -> usize {
         self.forget_calls(now);
-        for _ in 0..limit {
-            let Some((_, key)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now) else { return };
+        for removed in 0..limit {
+            let Some((_, key)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now) else {
+                return removed;
+            };
             let key = key.clone();
             self.remove(&key, true, report.as_deref_mut());
         }
+        limit
     }
 
     /// A page of a list.
