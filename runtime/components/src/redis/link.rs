@@ -112,6 +112,7 @@ impl Link {
             let (error, driver) = match self.server.connect(None).await {
                 Ok((live, mut driver, facts)) => {
                     self.server.learn(facts);
+                    self.server.rejoice();
                     since = None;
                     let began = clock.now();
                     self.set(State::Up(live.clone()));
@@ -132,7 +133,7 @@ impl Link {
                 Err(error) => (error, None),
             };
             let since = *since.get_or_insert_with(|| clock.wall());
-            tracing::debug!(component = %self.server.env.name, %error, "no connection to Redis");
+            self.server.complain(&error);
             self.set(State::Down(Trouble { cause: error.to_string(), since }));
             // Only now: with it end the calls that wait, and the next ones must find the link down.
             drop(driver);

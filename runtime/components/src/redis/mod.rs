@@ -5,6 +5,7 @@ mod error;
 mod layout;
 mod link;
 mod live;
+mod outage;
 mod probe;
 mod read;
 mod scan;

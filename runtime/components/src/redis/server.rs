@@ -11,6 +11,7 @@ use redis::{AsyncConnectionConfig, ProtocolVersion};
 
 use super::config::{StateConfig, Target};
 use super::live::{Live, Meter, Metered};
+use super::outage::Outage;
 use super::probe::{Facts, probe};
 use super::{error, tls};
 
@@ -35,6 +36,7 @@ pub(super) struct Server {
     target: Target,
     tls: Option<tls::Client>,
     facts: RwLock<Facts>,
+    outage: Outage,
 }
 
 impl Server {
@@ -52,6 +54,7 @@ impl Server {
             target,
             tls,
             facts: RwLock::default(),
+            outage: Outage::default(),
         };
         // The connection is dropped again: which runtime this is, and whether calls will come from
         // it, is not known here.
@@ -125,6 +128,23 @@ impl Server {
     /// What is known of it.
     pub(super) fn facts(&self) -> Facts {
         *self.facts.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the log of a failed attempt, if that is news.
+    pub(super) fn complain(&self, error: &Error) {
+        let component = &*self.env.name;
+        if self.outage.fails(error.to_string(), self.env.clock.now()) {
+            tracing::warn!(component, %error, advice = error.advice_text(), "no connection to Redis; it is tried again");
+        } else {
+            tracing::debug!(component, %error, "still no connection to Redis");
+        }
+    }
+
+    /// Tells the log of a connection, if there was none before.
+    pub(super) fn rejoice(&self) {
+        if self.outage.ends() {
+            tracing::info!(component = &*self.env.name, "the connection to Redis is back");
+        }
     }
 
     /// Takes note of what was found.

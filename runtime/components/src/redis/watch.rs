@@ -152,9 +152,12 @@ impl Watch {
         loop {
             self.server.pause(failures).await;
             match self.connect().await {
-                Ok(connected) => return Ok(connected),
+                Ok(connected) => {
+                    self.server.rejoice();
+                    return Ok(connected);
+                }
                 Err(error) if error.kind() == Kind::Unsupported => return Err(error),
-                Err(error) => tracing::debug!(component = %self.server.env.name, %error, "a watch has no connection"),
+                Err(error) => self.server.complain(&error),
             }
             failures += 1;
         }
