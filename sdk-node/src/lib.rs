@@ -10,6 +10,8 @@ mod bridge;
 mod command;
 mod convert;
 mod error;
+#[rustfmt::skip]
+#[allow(clippy::all, reason = "generated")]
 mod r#gen;
 mod handle;
 #[cfg(feature = "shapes")]

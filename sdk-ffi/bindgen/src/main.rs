@@ -32,7 +32,8 @@ fn main() -> Result<()> {
 }
 
 fn bindings(language: TargetLanguage, library: &Path, folder: &Path) -> Result<()> {
-    let text = |path: &Path| path.to_str().map(str::to_owned).with_context(|| format!("{} is not UTF-8", path.display()));
+    let text =
+        |path: &Path| path.to_str().map(str::to_owned).with_context(|| format!("{} is not UTF-8", path.display()));
     generate(GenerateOptions {
         languages: vec![language],
         source: text(library)?.into(),

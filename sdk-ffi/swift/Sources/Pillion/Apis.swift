@@ -119,7 +119,8 @@ public struct StateApi: Sendable {
     /// - Parameter store: The store; empty for the default one.
     /// - Parameter ttl: The entry is gone after this time, counted from the write: 1 ms to 100 years. Absent: it stays.
     /// - Parameter keepTtl: Leave the expiry of the present entry as it is. Not together with `ttl`.
-    /// - Parameter idempotencyKey: A repeated call with the same key is applied once, where the store declares it.
+    /// - Parameter idempotencyKey: A repeated call with the same key is applied once, where the store declares it. Another call with
+    ///     it is refused.
     /// - Parameter fence: Refuse the write if the lock was granted anew since.
     /// - Throws: ``PillionError``, or `CancellationError` if the task was cancelled.
     public func set(
@@ -145,7 +146,8 @@ public struct StateApi: Sendable {
     ///
     /// - Parameter items: 1 to 1,000 items.
     /// - Parameter store: The store; empty for the default one.
-    /// - Parameter idempotencyKey: A repeated call with the same key is applied once, where the store declares it.
+    /// - Parameter idempotencyKey: A repeated call with the same key is applied once, where the store declares it. Another call with
+    ///     it is refused.
     /// - Parameter fence: Refuse the writes if the lock was granted anew since.
     /// - Throws: ``PillionError``, or `CancellationError` if the task was cancelled.
     public func setMany(
@@ -166,7 +168,8 @@ public struct StateApi: Sendable {
     /// ```
     ///
     /// - Parameter store: The store; empty for the default one.
-    /// - Parameter idempotencyKey: A repeated call with the same key is applied once, where the store declares it.
+    /// - Parameter idempotencyKey: A repeated call with the same key is applied once, where the store declares it. Another call with
+    ///     it is refused.
     /// - Parameter fence: Refuse the write if the lock was granted anew since.
     /// - Throws: ``PillionError``, or `CancellationError` if the task was cancelled.
     public func delete(
@@ -189,7 +192,8 @@ public struct StateApi: Sendable {
     ///
     /// - Parameter items: 1 to 1,000 items.
     /// - Parameter store: The store; empty for the default one.
-    /// - Parameter idempotencyKey: A repeated call with the same key is applied once, where the store declares it.
+    /// - Parameter idempotencyKey: A repeated call with the same key is applied once, where the store declares it. Another call with
+    ///     it is refused.
     /// - Parameter fence: Refuse the writes if the lock was granted anew since.
     /// - Throws: ``PillionError``, or `CancellationError` if the task was cancelled.
     public func deleteMany(
@@ -211,7 +215,8 @@ public struct StateApi: Sendable {
     ///
     /// - Parameter operations: 1 to 1,000 writes of different keys.
     /// - Parameter store: The store; empty for the default one.
-    /// - Parameter idempotencyKey: A repeated call with the same key is applied once, where the store declares it.
+    /// - Parameter idempotencyKey: A repeated call with the same key is applied once, where the store declares it. Another call with
+    ///     it is refused.
     /// - Parameter fence: Refuse the writes if the lock was granted anew since.
     /// - Throws: ``PillionError``, or `CancellationError` if the task was cancelled.
     public func transact(

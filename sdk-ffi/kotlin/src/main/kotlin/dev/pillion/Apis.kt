@@ -146,7 +146,8 @@ public class StateApi internal constructor(private val ffi: FfiState) {
      * @param store The store; empty for the default one.
      * @param ttl The entry is gone after this time, counted from the write: 1 ms to 100 years. Absent: it stays.
      * @param keepTtl Leave the expiry of the present entry as it is. Not together with `ttl`.
-     * @param idempotencyKey A repeated call with the same key is applied once, where the store declares it.
+     * @param idempotencyKey A repeated call with the same key is applied once, where the store declares it. Another call with
+     * it is refused.
      * @param fence Refuse the write if the lock was granted anew since.
      * @throws PillionException if the call fails
      */
@@ -176,7 +177,8 @@ public class StateApi internal constructor(private val ffi: FfiState) {
      *
      * @param items 1 to 1,000 items.
      * @param store The store; empty for the default one.
-     * @param idempotencyKey A repeated call with the same key is applied once, where the store declares it.
+     * @param idempotencyKey A repeated call with the same key is applied once, where the store declares it. Another call with
+     * it is refused.
      * @param fence Refuse the writes if the lock was granted anew since.
      * @throws PillionException if the call fails
      */
@@ -201,7 +203,8 @@ public class StateApi internal constructor(private val ffi: FfiState) {
      * ```
      *
      * @param store The store; empty for the default one.
-     * @param idempotencyKey A repeated call with the same key is applied once, where the store declares it.
+     * @param idempotencyKey A repeated call with the same key is applied once, where the store declares it. Another call with
+     * it is refused.
      * @param fence Refuse the write if the lock was granted anew since.
      * @throws PillionException if the call fails
      */
@@ -228,7 +231,8 @@ public class StateApi internal constructor(private val ffi: FfiState) {
      *
      * @param items 1 to 1,000 items.
      * @param store The store; empty for the default one.
-     * @param idempotencyKey A repeated call with the same key is applied once, where the store declares it.
+     * @param idempotencyKey A repeated call with the same key is applied once, where the store declares it. Another call with
+     * it is refused.
      * @param fence Refuse the writes if the lock was granted anew since.
      * @throws PillionException if the call fails
      */
@@ -254,7 +258,8 @@ public class StateApi internal constructor(private val ffi: FfiState) {
      *
      * @param operations 1 to 1,000 writes of different keys.
      * @param store The store; empty for the default one.
-     * @param idempotencyKey A repeated call with the same key is applied once, where the store declares it.
+     * @param idempotencyKey A repeated call with the same key is applied once, where the store declares it. Another call with
+     * it is refused.
      * @param fence Refuse the writes if the lock was granted anew since.
      * @throws PillionException if the call fails
      */
