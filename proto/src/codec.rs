@@ -155,7 +155,8 @@ pub fn method(path: &str) -> Option<&'static Method> {
     crate::METHODS.iter().find(|method| method.info.path == path)
 }
 
-#[cfg(all(test, feature = "http"))]
+#[cfg(test)]
+#[cfg(feature = "http")]
 mod tests {
     use super::*;
     use crate::state::v1::SetRequest;

@@ -5,6 +5,8 @@
 //! deadlines and streams are those of the crate `pillion`. What is here is what the crossing needs: an
 //! executor of our own, cancellation that can be said out loud, and panics that become errors.
 
+#![allow(clippy::result_large_err, reason = "UniFFI takes errors by value")]
+
 pub mod call;
 pub mod error;
 mod executor;

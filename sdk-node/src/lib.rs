@@ -5,6 +5,8 @@
 //! is a number, and its answer comes through the [bridge], many at a time. Promises, signals and
 //! iterators are made of that in `lib/`. What a call does is the business of the crate `pillion`.
 
+#![cfg_attr(test, allow(dead_code, reason = "the macros of napi export nothing in a test build"))]
+
 mod bridge;
 #[cfg(feature = "cli")]
 mod command;

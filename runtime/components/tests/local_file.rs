@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::future::BoxFuture;
 use local_support::*;
+use pillion_components::local::{State, StateConfig};
 use pillion_spi::state::{Condition, Expiry, OpOutcome};
 use pillion_spi::{Clock, Component, Error, Kind, SystemClock, VirtualClock};
 use rusqlite::{Connection, params};
@@ -195,8 +196,8 @@ async fn the_file_has_an_identity_of_its_own() {
 
 #[tokio::test]
 async fn an_empty_folder_name_and_a_folder_that_is_a_file_are_refused() {
-    let empty = open_in("".as_ref(), env(Arc::new(SystemClock))).await.unwrap_err();
-    assert_eq!(empty.kind(), Kind::Config);
+    let config: StateConfig = serde_json::from_value(serde_json::json!({"dir": ""})).unwrap();
+    assert_eq!(State::check(&config).unwrap_err().setting, "dir");
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("file");
     fs::write(&path, "").unwrap();

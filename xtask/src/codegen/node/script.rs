@@ -52,7 +52,7 @@ fn module(binding: &Binding<'_>, scope: &Scope<'_>, file: &str) -> Result<String
         writeln!(code, "\nclass {name} extends Api {{")?;
         let methods: Vec<_> =
             api.methods.iter().map(|call| method(binding.contract, api, call)).collect::<Result<_>>()?;
-        write!(code, "{}}}\n", methods.join("\n"))?;
+        writeln!(code, "{}}}", methods.join("\n"))?;
         exported.push(name);
     }
     writeln!(code)?;

@@ -86,9 +86,7 @@ fn default(parameter: &Parameter<'_>) -> &'static str {
 fn given(contract: &Contract, parameter: &Parameter<'_>) -> String {
     let name = name(parameter.member.name());
     match &parameter.member {
-        Member::Field(Field { kind: Kind::Enum(found), label, .. })
-            if matches!(label, Label::Single | Label::Optional) =>
-        {
+        Member::Field(Field { kind: Kind::Enum(found), label: Label::Single | Label::Optional, .. }) => {
             format!("{}.of({name})", enum_name(&contract.enums[found]))
         }
         _ => name,
