@@ -56,11 +56,6 @@ pub fn stage<'a>(languages: impl IntoIterator<Item = &'a str>, programs: &Path) 
     Ok(())
 }
 
-/// Runs the suites of all languages.
-pub fn test_all(programs: &Path) -> Result<()> {
-    ["python", "node"].into_iter().try_for_each(|lang| test(lang, programs))
-}
-
 /// Runs the suites of a language: types, exceptions, iterators, cancelling, exits, packages.
 fn test(lang: &str, programs: &Path) -> Result<()> {
     match lang {
