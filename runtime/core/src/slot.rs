@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use pillion_proto::{Cx, Error, Reason, Result};
 use pillion_spi::registry::{OpenState, Settings, StateType};
 use pillion_spi::state::StateStore;
-use pillion_spi::{Clock, Kind, OpenEnv};
+use pillion_spi::{Clock, Kind, OpenEnv, Outage};
 use tokio::sync::watch;
 
 /// How long one attempt to open a component may take.
@@ -16,15 +16,6 @@ const ATTEMPT: Duration = Duration::from_secs(20);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait, short enough that a backend which is back is used within seconds.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-
-/// How often the log repeats that a component still cannot be opened for the same cause.
-const REMINDER: Duration = Duration::from_secs(300);
-
-/// What the log was told last of a component that cannot be opened.
-struct Told {
-    cause: String,
-    at: Instant,
-}
 
 /// What a declared component is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,14 +111,14 @@ impl Slot {
     /// Dropping the future gives up.
     pub async fn run(&self, component_type: &StateType, settings: &Settings, env: &OpenEnv) {
         let mut wait = FIRST_WAIT;
-        let mut told: Option<Told> = None;
+        let outage = Outage::default();
         loop {
             // Each attempt owns its tasks, so that a failed one can be swept up whole.
             let attempt = env.renew(self.name.clone());
             let opened = self.clock.timeout(ATTEMPT, component_type.open(settings.clone(), attempt.clone())).await;
             let error = match opened {
                 Ok(Ok(open)) => {
-                    if told.is_some() {
+                    if outage.ends() {
                         tracing::info!(component = %self.name, "component is open");
                     }
                     return self.succeeded(open).await;
@@ -139,13 +130,9 @@ impl Slot {
             };
             attempt.finish_tasks().await;
             let permanent = error.kind() == Kind::Config;
-            let cause = error.to_string();
-            let now = self.clock.now();
-            // Attempts come every two seconds, and one that fails like those before is no news.
-            if told.as_ref().is_none_or(|told| told.cause != cause || now.duration_since(told.at) >= REMINDER) {
+            if outage.fails(error.to_string(), self.clock.now()) {
                 let advice = error.advice_text();
                 tracing::warn!(component = %self.name, %error, advice, permanent, "component cannot be opened");
-                told = Some(Told { cause, at: now });
             }
             self.failed(&error, permanent);
             if permanent {

@@ -5,7 +5,6 @@ mod error;
 mod layout;
 mod link;
 mod live;
-mod outage;
 mod probe;
 mod read;
 mod scan;

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use pillion_spi::network::Connection;
-use pillion_spi::{Error, OpenEnv, Result};
+use pillion_spi::{Error, OpenEnv, Outage, Result};
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, ProtocolVersion};
 
 use super::config::{StateConfig, Target};
 use super::live::{Live, Meter, Metered};
-use super::outage::Outage;
 use super::probe::{Facts, probe};
 use super::{error, tls};
 

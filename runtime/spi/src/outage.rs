@@ -1,7 +1,7 @@
-//! What the log is told of a server that cannot be reached.
+//! What the log is told of something that fails again and again.
 //!
-//! Links and watches try again about once a second, for as long as it takes. Each cause is news once,
-//! and its lasting now and then.
+//! Components that cannot be opened and links that are cut are tried again every second or two, for as
+//! long as it takes. Each cause is news once, and its lasting now and then.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ const CAUSES: usize = 8;
 
 /// An outage, if there is one.
 #[derive(Debug, Default)]
-pub(super) struct Outage(Mutex<Option<Told>>);
+pub struct Outage(Mutex<Option<Told>>);
 
 #[derive(Debug)]
 struct Told {
@@ -24,7 +24,7 @@ struct Told {
 
 impl Outage {
     /// Takes note of a failed attempt; says whether that is news.
-    pub(super) fn fails(&self, cause: String, now: Instant) -> bool {
+    pub fn fails(&self, cause: String, now: Instant) -> bool {
         let mut told = self.lock();
         match &mut *told {
             Some(told) if now.saturating_duration_since(told.since) < REMIND => {
@@ -41,8 +41,8 @@ impl Outage {
         }
     }
 
-    /// Takes note of a connection; says whether that ends an outage that was told of.
-    pub(super) fn ends(&self) -> bool {
+    /// Takes note of a success; says whether that ends an outage that was told of.
+    pub fn ends(&self) -> bool {
         self.lock().take().is_some()
     }
 
@@ -53,7 +53,7 @@ impl Outage {
 
 #[cfg(test)]
 mod tests {
-    use pillion_spi::{Clock as _, SystemClock};
+    use crate::{Clock as _, SystemClock};
 
     use super::*;
 
