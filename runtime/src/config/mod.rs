@@ -45,4 +45,5 @@ pub use model::{
 pub use pillion_core::KeyPrefix;
 pub use schema::{component_schema, schema};
 pub use source::MAX_FILE_BYTES;
+pub use suggest::nearest;
 pub use value::{TcpListen, UnixListen};

@@ -1,7 +1,8 @@
 //! "Did you mean …?"
 
-/// The candidate that was most likely meant, if one is near enough.
-pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+/// The candidate that was most likely meant by `word`, if one is near enough. Case, `-` and `_` count
+/// for nothing.
+pub fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     // Comparing costs the product of the lengths, and nobody misspells a name to hundreds of letters.
     if word.len() > 100 {
         return None;

@@ -1,14 +1,12 @@
 //! `pillion explain`
 
 use pillion_proto::{REASONS, Reason};
+use pillion_runtime::config::nearest;
 use serde_json::json;
 
 use crate::arguments::Explain;
 use crate::exit::{self, Failure};
 use crate::output::Output;
-
-/// How like a name must be to be what was meant; 1 is equal.
-const NEAR: f64 = 0.6;
 
 pub(crate) fn run(arguments: &Explain, output: &Output) -> Result<u8, Failure> {
     let Some(name) = &arguments.reason else {
@@ -20,13 +18,9 @@ pub(crate) fn run(arguments: &Explain, output: &Output) -> Result<u8, Failure> {
     match Reason::from_name(name) {
         Some(reason) => print(reason, output, true).map(|()| exit::OK),
         None => {
-            let nearest = REASONS
-                .iter()
-                .map(|reason| (strsim::normalized_damerau_levenshtein(name, reason.name()), reason.name()))
-                .filter(|(similarity, _)| *similarity >= NEAR)
-                .max_by(|(a, _), (b, _)| a.total_cmp(b));
-            let hint = match nearest {
-                Some((_, nearest)) => format!("; did you mean `{nearest}`?"),
+            let known: Vec<_> = REASONS.iter().map(|reason| reason.name()).collect();
+            let hint = match nearest(name, &known) {
+                Some(nearest) => format!("; did you mean `{nearest}`?"),
                 None => "; `pillion explain` lists them".to_owned(),
             };
             Err(Failure::Message(format!("there is no reason `{name}`{hint}"), exit::FAILED))
