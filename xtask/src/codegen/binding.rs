@@ -161,6 +161,11 @@ impl<'a> Call<'a> {
         let parameters = if method.uploads() { Vec::new() } else { parameters(method, request)? };
         Ok(Self { method, request, answer, parameters })
     }
+
+    /// The parameters that languages take without a name, in their order.
+    pub fn positional(&self) -> impl Iterator<Item = &Parameter<'a>> {
+        self.parameters.iter().filter(|parameter| parameter.positional)
+    }
 }
 
 fn parameters<'a>(method: &Method, request: &'a Message) -> Result<Vec<Parameter<'a>>> {

@@ -419,6 +419,11 @@ impl Service {
         })
     }
 
+    /// What it is about: its comment, or its name where it has none.
+    pub fn description(&self) -> String {
+        if self.doc.is_empty() { format!("The building block `{}`.", self.block) } else { self.doc.clone() }
+    }
+
     /// `State`: the stem of generated type names.
     pub fn stem(&self) -> &str {
         self.name.trim_end_matches("Service")

@@ -95,7 +95,7 @@ fn service_module(contract: &Contract, service: &Service) -> Result<String> {
     writeln!(
         code,
         "{}#[doc = \"\"]\n#[doc = \" Implemented by the core, by remote clients and by mocks.\"]",
-        doc(&service_doc(service))
+        doc(&service.description())
     )?;
     writeln!(code, "#[async_trait]\npub trait {stem}Api: Send + Sync + 'static {{")?;
     for method in &service.methods {
@@ -132,10 +132,6 @@ fn service_module(contract: &Contract, service: &Service) -> Result<String> {
     hooked(contract, service, &mut code)?;
     mock(contract, service, &mut code)?;
     Ok(code)
-}
-
-fn service_doc(service: &Service) -> String {
-    if service.doc.is_empty() { format!("The building block `{}`.", service.block) } else { service.doc.clone() }
 }
 
 fn hooked(contract: &Contract, service: &Service, code: &mut String) -> Result<()> {
@@ -263,7 +259,7 @@ fn apis(contract: &Contract) -> Result<String> {
         writeln!(
             code,
             "/// {}\npub {}: Arc<dyn {}Api>,",
-            service_doc(service).lines().next().unwrap_or_default(),
+            service.description().lines().next().unwrap_or_default(),
             service.block,
             service.stem()
         )?;
@@ -272,7 +268,7 @@ fn apis(contract: &Contract) -> Result<String> {
         writeln!(
             code,
             "{}/// Not every runtime has it.\n{}pub {}: Option<Arc<dyn {}Api>>,",
-            doc(service_doc(service).lines().next().unwrap_or_default()),
+            doc(service.description().lines().next().unwrap_or_default()),
             gate(service),
             service.block,
             service.stem()

@@ -63,12 +63,7 @@ fn module(binding: &Binding<'_>, scope: &Scope<'_>, file: &str) -> Result<String
 }
 
 fn method(contract: &Contract, api: &Api<'_>, call: &Call<'_>) -> Result<String> {
-    let positional: Vec<_> = call
-        .parameters
-        .iter()
-        .filter(|parameter| parameter.positional)
-        .map(|parameter| property(&parameter.member))
-        .collect();
+    let positional: Vec<_> = call.positional().map(|parameter| property(&parameter.member)).collect();
     if let Some(taken) = call
         .parameters
         .iter()

@@ -17,12 +17,7 @@ pub fn emit(binding: &Binding<'_>, scope: &Scope<'_>) -> Result<Files> {
     let mut methods = Map::new();
     for api in &binding.apis {
         for call in &api.methods {
-            let positional: Vec<_> = call
-                .parameters
-                .iter()
-                .filter(|parameter| parameter.positional)
-                .map(|parameter| property(&parameter.member))
-                .collect();
+            let positional: Vec<_> = call.positional().map(|parameter| property(&parameter.member)).collect();
             let shape = match call.method.shape {
                 Shape::Unary => "unary",
                 Shape::ServerStream => "serverStream",

@@ -240,7 +240,7 @@ impl Page<'_, '_> {
         let answer = self.named(&call.answer.full_name, answer);
         let request = self.message(call.request, Way::In);
         let request = self.named(&call.request.full_name, request);
-        let positional: Vec<_> = call.parameters.iter().filter(|parameter| parameter.positional).collect();
+        let positional: Vec<_> = call.positional().collect();
         let parameters = positional.iter().map(|parameter| self.parameter(parameter)).collect::<Result<String>>()?;
         if call.method.uploads() {
             self.import("{ Messages }", "../stream.js");
@@ -275,7 +275,7 @@ fn field_doc(field: &Field) -> String {
 fn method_doc(api: &Api<'_>, call: &Call<'_>) -> String {
     let mut doc = respelled(&call.method.doc);
     doc.push('\n');
-    let positional: Vec<_> = call.parameters.iter().filter(|parameter| parameter.positional).collect();
+    let positional: Vec<_> = call.positional().collect();
     for parameter in &positional {
         let text = match &parameter.member {
             Member::Field(field) => field_doc(field).replace('\n', " "),

@@ -63,7 +63,7 @@ fn stub(binding: &Binding<'_>, asynchronous: bool) -> Result<String> {
     for api in services(binding) {
         let stem = api.service.stem();
         writeln!(code, "\n{}class {stem}Api:", if asynchronous { "@final\n" } else { "" })?;
-        code.push_str(&docstring(&about(api), 1));
+        code.push_str(&docstring(&api.service.description(), 1));
         for call in &api.methods {
             method(binding, api, call, asynchronous, &mut code)?;
         }
@@ -71,13 +71,6 @@ fn stub(binding: &Binding<'_>, asynchronous: bool) -> Result<String> {
     names.sort();
     writeln!(code, "\n__all__ = {names:?}")?;
     Ok(code)
-}
-
-fn about(api: &Api<'_>) -> String {
-    match api.service.doc.as_str() {
-        "" => format!("The building block `{}`.", api.service.block),
-        doc => doc.to_owned(),
-    }
 }
 
 fn method(binding: &Binding<'_>, api: &Api<'_>, call: &Call<'_>, asynchronous: bool, code: &mut String) -> Result<()> {
@@ -154,12 +147,7 @@ fn documentation(api: &Api<'_>, call: &Call<'_>, asynchronous: bool, answer: &st
 
 /// The call as a program makes it.
 fn example(api: &Api<'_>, call: &Call<'_>, asynchronous: bool) -> String {
-    let arguments: Vec<_> = call
-        .parameters
-        .iter()
-        .filter(|parameter| parameter.positional)
-        .map(|parameter| placeholder(&parameter.member))
-        .collect();
+    let arguments: Vec<_> = call.positional().map(|parameter| placeholder(&parameter.member)).collect();
     let method = format!("p.apis.{}.{}", name::python(&api.service.block), name::python(&call.method.snake()));
     let made = format!("{method}({})", arguments.join(", "));
     let (wait, with, each) = if asynchronous { ("await ", "async with", "async for") } else { ("", "with", "for") };

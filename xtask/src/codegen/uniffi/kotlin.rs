@@ -161,11 +161,7 @@ fn apis(contract: &Contract, apis: &[&Api<'_>]) -> Result<String> {
     let mut code = String::new();
     for api in apis {
         let service = api.service;
-        let text = if service.doc.is_empty() {
-            format!("The building block `{}`.", service.block)
-        } else {
-            service.doc.clone()
-        };
+        let text = service.description();
         let (stem, object, seen) = (service.stem(), super::object(service), visibility(service));
         writeln!(
             code,
@@ -189,7 +185,7 @@ fn method(contract: &Contract, service: &Service, call: &Call<'_>, code: &mut St
     let (request, answer) = (record(call.request), record(call.answer));
     let mut heads: Vec<_> = call.parameters.iter().map(|p| parameter(contract, call, p)).collect::<Result<_>>()?;
     heads.push(OPTIONS.into());
-    let example: Vec<_> = call.parameters.iter().filter(|p| p.positional).map(|p| name(p.member.name())).collect();
+    let example: Vec<_> = call.positional().map(|p| name(p.member.name())).collect();
     let mut text = format!(
         "{}\n\n```kotlin\np.apis.{}.{camel}({})\n```\n\n",
         call.method.doc,

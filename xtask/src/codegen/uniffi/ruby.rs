@@ -102,11 +102,7 @@ fn apis(contract: &Contract, apis: &[&Api<'_>]) -> Result<String> {
     writeln!(code, "  end")?;
     for api in apis {
         let service = api.service;
-        let text = if service.doc.is_empty() {
-            format!("The building block `{}`.", service.block)
-        } else {
-            service.doc.clone()
-        };
+        let text = service.description();
         write!(code, "\n{}  class {}Api < Api\n", comment(2, &text), service.stem())?;
         for call in &api.methods {
             method(contract, service, call, &mut code)?;
@@ -137,7 +133,7 @@ fn method(contract: &Contract, service: &Service, call: &Call<'_>, code: &mut St
         docs.push_str(&comment(4, format!("@param {name} [{shown}] {text}").trim_end()));
     }
     heads.push("**call".into());
-    let example: Vec<_> = call.parameters.iter().filter(|p| p.positional).map(|p| name(p.member.name())).collect();
+    let example: Vec<_> = call.positional().map(|p| name(p.member.name())).collect();
     let fields: Vec<_> =
         call.parameters.iter().map(|p| format!("{}: {}", name(p.member.name()), given(contract, p))).collect();
     let request = format!("{}.new({})", record(call.request), fields.join(", "));

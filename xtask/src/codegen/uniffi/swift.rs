@@ -103,11 +103,7 @@ fn apis(contract: &Contract, apis: &[&Api<'_>]) -> Result<String> {
     writeln!(code, "}}")?;
     for api in apis {
         let service = api.service;
-        let text = if service.doc.is_empty() {
-            format!("The building block `{}`.", service.block)
-        } else {
-            service.doc.clone()
-        };
+        let text = service.description();
         writeln!(
             code,
             "\n{}public struct {}Api: Sendable {{\n    let ffi: {}",
@@ -136,7 +132,7 @@ fn method(contract: &Contract, service: &Service, call: &Call<'_>, code: &mut St
     let (request, answer) = (record(call.request), record(call.answer));
     let mut heads: Vec<_> = call.parameters.iter().map(|p| parameter(contract, call, p)).collect::<Result<_>>()?;
     heads.push("options: CallOptions = CallOptions()".into());
-    let example: Vec<_> = call.parameters.iter().filter(|p| p.positional).map(|p| name(p.member.name())).collect();
+    let example: Vec<_> = call.positional().map(|p| name(p.member.name())).collect();
     let fields: Vec<_> =
         call.parameters.iter().map(|p| format!("{}: {}", name(p.member.name()), name(p.member.name()))).collect();
     let request_of = format!("{request}({})", fields.join(", "));
