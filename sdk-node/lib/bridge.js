@@ -64,8 +64,13 @@ function pending(id, signal, errors, cause) {
     if (signal) {
       call.abort = () => {
         forget(id);
-        bridge.cancel(id);
-        reject(cancelled(signal, true));
+        let error = cancelled(signal, true);
+        try {
+          bridge.cancel(id);
+        } catch (thrown) {
+          error = translated(thrown);
+        }
+        reject(error);
       };
       signal.addEventListener("abort", call.abort, { once: true });
     }

@@ -96,7 +96,11 @@ class MessageStream {
     this.#ended = true;
     this.#failure = failure;
     this.#unlisten?.();
-    this.#native?.close();
+    try {
+      this.#native?.close();
+    } catch (error) {
+      this.#failure ??= translated(error);
+    }
     this.#closed.abort();
   }
 }

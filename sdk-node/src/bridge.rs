@@ -20,7 +20,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Result, Status};
 use napi_derive::napi;
 
-use crate::error::{exception, guarded, json, panicked};
+use crate::error::{exception, guarded, panicked};
 use crate::runtime;
 
 /// What turns an answer into an object, on the thread of JavaScript.
@@ -75,53 +75,48 @@ impl Bridge {
     /// A bridge that calls `wake` when answers can be taken.
     #[napi(constructor)]
     pub fn new(env: &Env, wake: Function<'_, (), Unknown<'static>>) -> Result<Self> {
-        // Weak: waiting for nothing keeps no program alive. While calls are under way `lib/bridge.js` does.
-        let wake = wake.build_threadsafe_function().weak::<true>().build()?;
-        let calls = Arc::new(Calls { next: AtomicU32::new(0), state: Mutex::default(), wake });
-        env.add_env_cleanup_hook(calls.clone(), |calls| calls.close())?;
-        Ok(Self { calls })
+        guarded(|| {
+            // Weak: waiting for nothing keeps no program alive. While calls are under way `lib/bridge.js` does.
+            let wake = wake.build_threadsafe_function().weak::<true>().build()?;
+            let calls = Arc::new(Calls { next: AtomicU32::new(0), state: Mutex::default(), wake });
+            env.add_env_cleanup_hook(calls.clone(), |calls| calls.close())?;
+            Ok(Self { calls })
+        })
     }
 
     /// Takes the answers that have come: number, error, answer, and again.
     #[napi]
     pub fn take<'env>(&self, env: &'env Env) -> Result<Array<'env>> {
-        guarded(|| {
-            let ended = std::mem::take(&mut self.calls.state().ended);
-            let mut taken = env.create_array(0)?;
-            for (id, result) in ended {
-                taken.insert(id)?;
-                match result.map(|answer| answer(env)) {
-                    Ok(Ok(answer)) => {
-                        taken.insert(())?;
-                        taken.insert(answer)?;
-                    }
-                    Ok(Err(error)) => {
-                        taken.insert(error.reason.as_str())?;
-                        taken.insert(())?;
-                    }
-                    Err(error) => {
-                        taken.insert(json(&error))?;
-                        taken.insert(())?;
-                    }
+        let ended = std::mem::take(&mut self.calls.state().ended);
+        let mut taken = env.create_array(0)?;
+        for (id, result) in ended {
+            // Each is guarded by itself: a panic costs one call, not those whose answers came with it.
+            let answer = guarded(|| result.map_err(|error| exception(&error)).and_then(|answer| answer(env)));
+            taken.insert(id)?;
+            match answer {
+                Ok(answer) => {
+                    taken.insert(())?;
+                    taken.insert(answer)?;
+                }
+                Err(error) => {
+                    taken.insert(error.reason.as_str())?;
+                    taken.insert(())?;
                 }
             }
-            Ok(taken)
-        })
+        }
+        Ok(taken)
     }
 
     /// Drops a call that is under way.
     #[napi]
-    pub fn cancel(&self, id: u32) {
-        let running = self.calls.state().running.remove(&id);
-        if let Some(running) = running {
-            running.abort();
-        }
-    }
-
-    /// How many calls are under way.
-    #[napi(getter)]
-    pub fn running(&self) -> u32 {
-        u32::try_from(self.calls.state().running.len()).unwrap_or(u32::MAX)
+    pub fn cancel(&self, id: u32) -> Result<()> {
+        guarded(|| {
+            let running = self.calls.state().running.remove(&id);
+            if let Some(running) = running {
+                running.abort();
+            }
+            Ok(())
+        })
     }
 }
 
@@ -147,11 +142,9 @@ impl Calls {
         let call = AssertUnwindSafe(call).catch_unwind();
         let call = async { call.await.unwrap_or_else(|panic| Err(panicked(&*panic))) };
         let mut call: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(call);
-        let polled = {
-            let _inside = runtime.enter();
-            call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        };
-        match polled {
+        // What ends here is also dropped in here: it may stand on the runtime.
+        let _inside = runtime.enter();
+        match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(answer)) => answer(env),
             Poll::Ready(Err(error)) => Err(exception(&error)),
             Poll::Pending => {

@@ -7,7 +7,7 @@ use pillion::proto::common::v1 as common;
 use pillion::{Error, Reason};
 
 /// The error in proto3 JSON: a form that grows with the contract.
-pub fn json(error: &Error) -> String {
+fn json(error: &Error) -> String {
     let message = common::Error::from(error);
     // It has no number that JSON lacks, so this cannot fail; if it did, the code would still arrive.
     serde_json::to_string(&message).unwrap_or_else(|_| format!(r#"{{"reason":{:?}}}"#, error.reason()))

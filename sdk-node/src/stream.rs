@@ -119,8 +119,11 @@ impl Stream {
 
     /// Drops the call. Who waits for it still has to be cancelled.
     #[napi]
-    pub fn close(&self) {
-        self.receiving.end();
+    pub fn close(&self) -> Result<()> {
+        guarded(|| {
+            self.receiving.end();
+            Ok(())
+        })
     }
 }
 

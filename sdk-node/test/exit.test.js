@@ -1,7 +1,7 @@
 "use strict";
 
 // However a program ends, it ends as it was told to: no crash, no hang, no word on stderr.
-// PILLION_EXIT_RUNS says how often each is tried; 20 by default.
+// PILLION_EXIT_RUNS says how often each is tried; 20 by default, and 500 before a release: `npm run exits`.
 
 const assert = require("node:assert/strict");
 const { test } = require("node:test");
@@ -21,6 +21,7 @@ const STATES = {
   sigint: { code: null, signal: "SIGINT", onLine: (line, child) => line === "ready" && child.kill("SIGINT") },
   "worker-terminated": {},
   "worker-ends": {},
+  "workers-many": {},
 };
 
 for (const [state, { code = 0, signal = null, stderr = /^$/, onLine }] of Object.entries(STATES)) {

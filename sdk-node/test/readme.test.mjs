@@ -64,3 +64,13 @@ test("`npx pillion dev` runs the program of the README beside a sidecar", () => 
   const stdout = runs(process.execPath, [join(ROOT, "bin/pillion.js"), "dev", "--port", "0", "--", process.execPath, "app.mjs"]);
   assert.match(stdout, /\{ items: 3 \}/);
 });
+
+test("the example shows what it wrote: embedded", () => {
+  const stdout = runs(process.execPath, [join(ROOT, "example/demo.mjs"), "embedded"]);
+  assert.match(stdout, /^node: greeting:node = \{"from":"node","mode":"embedded"\} \(etag .+\)\n$/);
+});
+
+test("the example shows what everybody wrote: sidecar", () => {
+  const stdout = runs(process.execPath, [join(ROOT, "example/demo.mjs"), sidecar.url]);
+  assert.match(stdout, /^node: greeting:node = \{"from":"node","mode":"sidecar"\} \(etag .+\)$/m);
+});

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{copy, library, once};
+use super::{copy, library};
 use crate::repository;
 use crate::step::{command, quiet, run, target};
 
@@ -24,12 +24,7 @@ pub fn stage(programs: &Path) -> Result<()> {
 /// Runs its suites: those of the linter and the compiler of types first, as they are quick.
 pub fn test(programs: &Path) -> Result<()> {
     stage(programs)?;
-    let lock =
-        fs::read_to_string(repository()?.join(PACKAGE).join("package-lock.json")).context("package-lock.json")?;
-    once("node/package-lock.json", &lock, || {
-        println!("── installing what the tests of Node need");
-        quiet("npm ci", npm(&["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?)
-    })?;
+    install()?;
     for (script, title) in [
         ("lint", "the linter of Node"),
         ("types", "the types of Node"),
@@ -38,6 +33,20 @@ pub fn test(programs: &Path) -> Result<()> {
     ] {
         run(title, npm(&["run", "--silent", script])?)?;
     }
+    Ok(())
+}
+
+/// Installs what the lock file names, unless it is there. The mark is where the packages are, and goes with them.
+fn install() -> Result<()> {
+    let package = repository()?.join(PACKAGE);
+    let lock = fs::read_to_string(package.join("package-lock.json")).context("package-lock.json")?;
+    let mark = package.join("node_modules/.installed");
+    if fs::read_to_string(&mark).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    println!("── installing what the tests of Node need");
+    quiet("npm ci", npm(&["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?)?;
+    fs::write(mark, lock)?;
     Ok(())
 }
 
