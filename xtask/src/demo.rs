@@ -3,7 +3,6 @@
 mod show;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,7 +12,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use show::Show;
 
-use crate::step::{PROFILE, cargo, run as step, target};
+use crate::sidecar::Sidecar;
+
+use crate::step::{PROFILE, cargo, line, run as step, target};
 use crate::{repository, tool};
 
 /// Build Pillion, run it, and show its main job; installs what it needs.
@@ -66,7 +67,7 @@ pub fn run(arguments: &Arguments, binary: &Path) -> Result<()> {
 
     println!("\n━━ Pillion on its embedded store, without a configuration file\n");
     let data = folder.path().join("data");
-    let dev = Runtime::start(
+    let dev = Sidecar::start(
         Command::new(binary).args(["dev", "--port", "0", "--json", "--persist"]).arg(&data).current_dir(folder.path()),
     )?;
     let show = Show { binary, quickstart: &quickstart, client: &client, endpoint: &dev.endpoint };
@@ -84,7 +85,7 @@ pub fn run(arguments: &Arguments, binary: &Path) -> Result<()> {
     )?;
     print!("{}", fs::read_to_string(&file)?);
     let serve =
-        Runtime::start(Command::new(binary).args(["serve", "--json", "-f"]).arg(&file).current_dir(folder.path()))?;
+        Sidecar::start(Command::new(binary).args(["serve", "--json", "-f"]).arg(&file).current_dir(folder.path()))?;
     Show { endpoint: &serve.endpoint, ..show }.everything(false)?;
 
     println!("\n━━ Everything answered as it should");
@@ -109,43 +110,6 @@ fn layotto_client() -> Result<PathBuf> {
     Ok(folder.join("client.mjs"))
 }
 
-/// A running `pillion`, ended with this value.
-struct Runtime {
-    child: Child,
-    endpoint: String,
-}
-
-impl Runtime {
-    fn start(command: &mut Command) -> Result<Self> {
-        println!("$ {}", show::line(command));
-        let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().context("cannot start pillion")?;
-        let mut first = String::new();
-        let out = child.stdout.take().context("no standard output")?;
-        let mut out = BufReader::new(out);
-        out.read_line(&mut first)?;
-        if first.is_empty() {
-            bail!("pillion ended before it listened: {}", child.wait()?);
-        }
-        // Whatever else it prints must not fill the pipe.
-        thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-        let addresses: serde_json::Value = serde_json::from_str(&first)?;
-        let endpoint = addresses["endpoint"].as_str().context("no endpoint in the first line")?.to_owned();
-        Ok(Self { child, endpoint })
-    }
-
-    fn wait(mut self) -> Result<()> {
-        self.child.wait()?;
-        Ok(())
-    }
-}
-
-impl Drop for Runtime {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// A running Redis server, ended with this value.
 struct Redis {
     child: Child,
@@ -166,7 +130,7 @@ impl Redis {
             "--appendfsync",
             "always",
         ]);
-        println!("$ {}", show::line(&command));
+        println!("$ {}", line(&command));
         command.arg("--dir").arg(folder).args(["--save", "", "--loglevel", "warning"]);
         let child = command.stdout(Stdio::null()).stdin(Stdio::null()).spawn().context("cannot start redis-server")?;
         let server = Self { child, port };

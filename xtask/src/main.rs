@@ -8,6 +8,7 @@ mod conformance;
 mod demo;
 mod dist;
 mod language;
+mod sidecar;
 mod step;
 mod test;
 mod tidy;

@@ -82,3 +82,13 @@ pub fn has(program: &str) -> bool {
 fn is_executable(path: &Path) -> bool {
     path.is_file()
 }
+
+/// A command as a person would type it.
+pub fn line(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program()).to_string_lossy();
+    let arguments = command.get_args().map(|argument| {
+        let text = argument.to_string_lossy();
+        if text.contains([' ', '"', '{', '*']) { format!("'{text}'") } else { text.into_owned() }
+    });
+    std::iter::once(program.into_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+}

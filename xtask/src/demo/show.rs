@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::step::line;
+
 /// One runtime, and the programs that call it.
 #[derive(Clone, Copy)]
 pub struct Show<'a> {
@@ -94,14 +96,4 @@ fn check(command: &mut Command, expected: &str) -> Result<()> {
         bail!("`{}` was to answer with {expected:?} ({})", line(command), output.status);
     }
     Ok(())
-}
-
-/// A command as a person would type it.
-pub fn line(command: &Command) -> String {
-    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program()).to_string_lossy();
-    let arguments = command.get_args().map(|argument| {
-        let text = argument.to_string_lossy();
-        if text.contains([' ', '"', '{', '*']) { format!("'{text}'") } else { text.into_owned() }
-    });
-    std::iter::once(program.into_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }
