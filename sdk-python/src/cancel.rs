@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::Work;
+use crate::guard::guard;
 
 #[pyclass(frozen, module = "pillion")]
 #[derive(Default)]
@@ -13,17 +14,20 @@ pub struct CancelToken(CancellationToken);
 #[pymethods]
 impl CancelToken {
     #[new]
-    fn new() -> Self {
-        Self::default()
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        guard(py, || Ok(Self::default()))
     }
 
-    fn cancel(&self) {
-        self.0.cancel();
+    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+        guard(py, || {
+            self.0.cancel();
+            Ok(())
+        })
     }
 
     #[getter]
-    fn cancelled(&self) -> bool {
-        self.0.is_cancelled()
+    fn cancelled(&self, py: Python<'_>) -> PyResult<bool> {
+        guard(py, || Ok(self.0.is_cancelled()))
     }
 }
 

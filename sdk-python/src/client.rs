@@ -12,6 +12,7 @@ use crate::answer::{Answer, Work, message, nothing};
 use crate::call::{Mode, Options};
 use crate::cancel::until;
 use crate::convert::{FromPython, In, ToPython};
+use crate::guard::guard;
 use crate::process::Generation;
 use crate::stream::{Messages, answers, stream};
 use crate::upload::{duplex, upload};
@@ -176,40 +177,46 @@ impl Client {
 impl Client {
     #[getter]
     fn apis(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        crate::r#gen::apis(py, &self.0)
+        guard(py, || crate::r#gen::apis(py, &self.0))
     }
 
     fn wait_ready(&self, py: Python<'_>, timeout: In<pbjson_types::Duration>) -> PyResult<Py<PyAny>> {
-        let (caller, timeout) = (self.0.clone(), Duration::try_from(timeout.0).unwrap_or_default());
-        let work = async move {
-            caller.pillion()?.wait_ready(timeout).await?;
-            Ok(nothing())
-        };
-        self.0.mode().run(py, Box::pin(work))
+        guard(py, || {
+            let (caller, timeout) = (self.0.clone(), Duration::try_from(timeout.0).unwrap_or_default());
+            let work = async move {
+                caller.pillion()?.wait_ready(timeout).await?;
+                Ok(nothing())
+            };
+            self.0.mode().run(py, Box::pin(work))
+        })
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let caller = self.0.clone();
-        let work = async move {
-            // A handle of a parent process was never ours to close.
-            caller.0.closed.store(true, Ordering::Release);
-            if let Ok(pillion) = caller.pillion() {
-                pillion.close().await;
-            }
-            Ok(nothing())
-        };
-        self.0.mode().run(py, Box::pin(work))
+        guard(py, || {
+            let caller = self.0.clone();
+            let work = async move {
+                // A handle of a parent process was never ours to close.
+                caller.0.closed.store(true, Ordering::Release);
+                if let Ok(pillion) = caller.pillion() {
+                    pillion.close().await;
+                }
+                Ok(nothing())
+            };
+            self.0.mode().run(py, Box::pin(work))
+        })
     }
 
     /// A handle on the same runtime whose calls are awaited, or block.
     fn twin(&self, py: Python<'_>, asynchronous: bool) -> PyResult<Py<PyAny>> {
-        let pillion = self.0.pillion().map_err(|error| crate::error::raise(py, &error))?;
-        Self::answer(pillion, Mode::of(asynchronous))(py)
+        guard(py, || {
+            let pillion = self.0.pillion().map_err(|error| crate::error::raise(py, &error))?;
+            Self::answer(pillion, Mode::of(asynchronous))(py)
+        })
     }
 
     #[getter]
-    fn is_closed(&self) -> bool {
-        self.0.0.closed.load(Ordering::Acquire)
+    fn is_closed(&self, py: Python<'_>) -> PyResult<bool> {
+        guard(py, || Ok(self.0.0.closed.load(Ordering::Acquire)))
     }
 }
 
@@ -228,7 +235,7 @@ fn opening(
 
 #[pyfunction]
 pub fn open(py: Python<'_>, asynchronous: bool, level: u32) -> PyResult<Py<PyAny>> {
-    opening(py, asynchronous, level, pillion::open())
+    guard(py, || opening(py, asynchronous, level, pillion::open()))
 }
 
 #[pyfunction]
@@ -242,20 +249,22 @@ pub fn embedded(
     app_id: Option<String>,
     testing: bool,
 ) -> PyResult<Py<PyAny>> {
-    let mut embedded = pillion::embedded();
-    if let Some(folder) = data_dir {
-        embedded = embedded.data_dir(folder);
-    }
-    if let Some(file) = config_file {
-        embedded = embedded.config_file(file);
-    }
-    if let Some(app_id) = app_id {
-        embedded = embedded.app_id(app_id);
-    }
-    if testing {
-        embedded = embedded.testing();
-    }
-    opening(py, asynchronous, level, embedded.into_future())
+    guard(py, || {
+        let mut embedded = pillion::embedded();
+        if let Some(folder) = data_dir {
+            embedded = embedded.data_dir(folder);
+        }
+        if let Some(file) = config_file {
+            embedded = embedded.config_file(file);
+        }
+        if let Some(app_id) = app_id {
+            embedded = embedded.app_id(app_id);
+        }
+        if testing {
+            embedded = embedded.testing();
+        }
+        opening(py, asynchronous, level, embedded.into_future())
+    })
 }
 
 #[pyfunction]
@@ -274,34 +283,36 @@ pub fn connect(
     max_message: Option<usize>,
     keep_alive: Option<In<pbjson_types::Duration>>,
 ) -> PyResult<Py<PyAny>> {
-    let duration = |In(duration): In<pbjson_types::Duration>| Duration::try_from(duration).unwrap_or_default();
-    let mut connect = pillion::connect(url);
-    if let Some(connections) = connections {
-        connect = connect.connections(connections);
-    }
-    if let Some(token) = token {
-        connect = connect.token(token);
-    }
-    if let Some(app_id) = app_id {
-        connect = connect.app_id(app_id);
-    }
-    if let Some(timeout) = timeout {
-        connect = connect.timeout(duration(timeout));
-    }
-    if let Some(retries) = retries {
-        connect = connect.retries(retries);
-    }
-    if let Some(bytes) = max_message {
-        connect = connect.max_message(bytes);
-    }
-    if let Some(interval) = keep_alive {
-        connect = connect.keep_alive(duration(interval));
-    }
-    opening(py, asynchronous, level, connect.into_future())
+    guard(py, || {
+        let duration = |In(duration): In<pbjson_types::Duration>| Duration::try_from(duration).unwrap_or_default();
+        let mut connect = pillion::connect(url);
+        if let Some(connections) = connections {
+            connect = connect.connections(connections);
+        }
+        if let Some(token) = token {
+            connect = connect.token(token);
+        }
+        if let Some(app_id) = app_id {
+            connect = connect.app_id(app_id);
+        }
+        if let Some(timeout) = timeout {
+            connect = connect.timeout(duration(timeout));
+        }
+        if let Some(retries) = retries {
+            connect = connect.retries(retries);
+        }
+        if let Some(bytes) = max_message {
+            connect = connect.max_message(bytes);
+        }
+        if let Some(interval) = keep_alive {
+            connect = connect.keep_alive(duration(interval));
+        }
+        opening(py, asynchronous, level, connect.into_future())
+    })
 }
 
 /// The command `pillion`; its exit code.
 #[pyfunction]
-pub fn command(py: Python<'_>, arguments: Vec<std::ffi::OsString>) -> u8 {
-    py.detach(|| pillion_cli::status(arguments))
+pub fn command(py: Python<'_>, arguments: Vec<std::ffi::OsString>) -> PyResult<u8> {
+    guard(py, || Ok(py.detach(|| pillion_cli::status(arguments))))
 }

@@ -12,6 +12,7 @@ use pyo3::types::{
     PyTzInfo,
 };
 
+use crate::guard::contained;
 use crate::once::{Once, intern};
 
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -35,7 +36,7 @@ impl<T: FromPython> FromPyObject<'_, '_> for In<T> {
     type Error = PyErr;
 
     fn extract(value: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
-        T::from_python(&value).map(Self)
+        contained(value.py(), || T::from_python(&value).map(Self))
     }
 }
 

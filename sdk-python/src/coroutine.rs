@@ -2,18 +2,19 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use futures::FutureExt;
 use pillion::{Error, Reason, Result};
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::exceptions::{PyRuntimeError, PyRuntimeWarning, PyStopIteration};
 use pyo3::prelude::*;
 use tokio::task::AbortHandle;
 
 use crate::answer::{Answer, Work, into_python, panicked};
 use crate::call::poll;
 use crate::exit::{detached, lock};
+use crate::guard::guard;
 use crate::once::{Once, intern};
 use crate::process::{Generation, runtime};
 use crate::queue::{Queue, Waiter};
@@ -65,6 +66,28 @@ impl Drop for Waiting {
         if self.generation.is_current() {
             self.task.abort();
         }
+    }
+}
+
+impl Drop for Coroutine {
+    fn drop(&mut self) {
+        let state = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if matches!(state, State::New(_)) {
+            // It is Python that drops it, so the interpreter is there, unless it is about to be gone.
+            Python::try_attach(forgotten);
+        }
+    }
+}
+
+/// Warns, as Python does of its own coroutines.
+fn forgotten(py: Python<'_>) {
+    let raised = PyErr::take(py);
+    let text = c"a call of `pillion.aio` was never awaited";
+    if let Err(error) = PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), text, 1) {
+        error.write_unraisable(py, None);
+    }
+    if let Some(raised) = raised {
+        raised.restore(py);
     }
 }
 
@@ -181,57 +204,57 @@ fn bridge(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     BRIDGE.get_or(py, || py.import("pillion._loop").map(|module| module.into_any().unbind()))
 }
 
-#[pymethods]
 impl Coroutine {
-    fn __await__(this: Bound<'_, Self>) -> Bound<'_, Self> {
-        this
-    }
-
-    fn __iter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
-        this
-    }
-
-    fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.advance(py.None().bind(py))
-    }
-
-    fn send(&self, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        self.advance(value)
-    }
-
-    #[pyo3(signature = (kind, value=None, traceback=None))]
-    fn throw(
-        &self,
-        py: Python<'_>,
-        kind: &Bound<'_, PyAny>,
-        value: Option<&Bound<'_, PyAny>>,
-        traceback: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        let _ = traceback;
+    /// Ends it with what the loop raises in it.
+    fn interrupt(&self, raised: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = raised.py();
         let state = std::mem::replace(&mut *lock(&self.0), State::Ended);
         if let State::Waiting(waiting) = state
             && let Some(inner) = &waiting.inner
         {
             // Of trio's traps each has its own way to end.
-            let ended = inner.bind(py).call_method1(intern!(py, "throw"), (value.unwrap_or(kind),));
-            return match ended {
-                Ok(yielded) => {
-                    let yielded = yielded.unbind();
-                    *lock(&self.0) = State::Waiting(waiting);
-                    Ok(yielded)
-                }
-                Err(error) => Err(error),
-            };
+            let yielded = inner.bind(py).call_method1(intern!(py, "throw"), (raised,))?.unbind();
+            *lock(&self.0) = State::Waiting(waiting);
+            return Ok(yielded);
         }
-        let raised = match value {
-            Some(value) => value.clone(),
-            None => kind.clone(),
-        };
         Err(PyErr::from_value(raised))
     }
+}
 
-    fn close(&self) {
-        let state = std::mem::replace(&mut *lock(&self.0), State::Ended);
-        drop(state);
+#[pymethods]
+impl Coroutine {
+    fn __await__(this: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        guard(this.py(), || Ok(this.clone()))
+    }
+
+    fn __iter__(this: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        guard(this.py(), || Ok(this.clone()))
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        guard(py, || self.advance(py.None().bind(py)))
+    }
+
+    fn send(&self, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        guard(value.py(), || self.advance(value))
+    }
+
+    #[pyo3(signature = (kind, value=None, traceback=None))]
+    fn throw(
+        &self,
+        kind: &Bound<'_, PyAny>,
+        value: Option<&Bound<'_, PyAny>>,
+        traceback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let _ = traceback;
+        guard(kind.py(), || self.interrupt(value.unwrap_or(kind).clone()))
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        guard(py, || {
+            let state = std::mem::replace(&mut *lock(&self.0), State::Ended);
+            drop(state);
+            Ok(())
+        })
     }
 }

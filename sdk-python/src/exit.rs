@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
+use crate::guard::guard;
+
 /// The thread that finalises the interpreter, once it does.
 static LEAVING: OnceLock<ThreadId> = OnceLock::new();
 /// Threads that came back, or are about to, and have not left our frames again.
@@ -21,16 +23,19 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// Called by `atexit`: from now on only the calling thread comes back.
 #[pyfunction]
-pub fn leaving(py: Python<'_>) {
-    let _ = LEAVING.set(thread::current().id());
-    py.detach(|| {
-        for _ in 0..PATIENCE {
-            if RETURNING.load(Ordering::SeqCst) == 0 {
-                break;
+pub fn leaving(py: Python<'_>) -> PyResult<()> {
+    guard(py, || {
+        let _ = LEAVING.set(thread::current().id());
+        py.detach(|| {
+            for _ in 0..PATIENCE {
+                if RETURNING.load(Ordering::SeqCst) == 0 {
+                    break;
+                }
+                thread::sleep(PAUSE);
             }
-            thread::sleep(PAUSE);
-        }
-    });
+        });
+        Ok(())
+    })
 }
 
 /// While there is one, the interpreter waits with leaving: this thread is about to have its lock, or runs Python

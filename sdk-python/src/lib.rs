@@ -8,6 +8,8 @@
 //! * Nothing is started before the first handle is opened, and what a forked process inherits is
 //!   never touched again.
 //! * A thread that would come back into an interpreter that is being finalised stays away.
+//!
+//! And every function that Python can call runs its body in `guard::guard`, which makes exceptions of panics.
 
 #![allow(missing_docs, reason = "what is public is public to Python, and documented there")]
 
@@ -19,6 +21,7 @@ mod convert;
 mod coroutine;
 mod error;
 mod exit;
+mod guard;
 #[rustfmt::skip]
 #[allow(clippy::all, clippy::pedantic, reason = "generated")]
 mod r#gen;
@@ -50,6 +53,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(client::embedded, module)?)?;
     module.add_function(wrap_pyfunction!(client::connect, module)?)?;
     module.add_function(wrap_pyfunction!(client::command, module)?)?;
+    #[cfg(feature = "shapes")]
+    module.add_function(wrap_pyfunction!(guard::injection::inject_panics, module)?)?;
     module.add_function(wrap_pyfunction!(exit::leaving, module)?)?;
     module.add_function(wrap_pyfunction!(process::forked, module)?)?;
     module.add_function(wrap_pyfunction!(state::state_list, module)?)?;

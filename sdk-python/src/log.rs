@@ -17,6 +17,8 @@ use tracing_subscriber::registry::Registry;
 
 /// Records that wait; what comes when it is full is counted and left out.
 const QUEUE: usize = 1_024;
+/// Records that one call or wake-up of an event loop hands on: handlers take their time.
+const BATCH: usize = 64;
 
 static WAITING: Mutex<VecDeque<Record>> = Mutex::new(VecDeque::new());
 /// Whether there is anything to fetch, without taking the lock.
@@ -105,14 +107,19 @@ pub fn flush(py: Python<'_>) {
     if !ANY.swap(false, Ordering::AcqRel) {
         return;
     }
-    let waiting = match WAITING.try_lock() {
-        Ok(mut waiting) => std::mem::take(&mut *waiting),
+    let batch: Vec<_> = match WAITING.try_lock() {
+        Ok(mut waiting) => {
+            let count = waiting.len().min(BATCH);
+            let batch = waiting.drain(..count).collect();
+            ANY.store(!waiting.is_empty(), Ordering::Release);
+            batch
+        }
         Err(_) => {
             ANY.store(true, Ordering::Release);
             return;
         }
     };
-    for Record { level, target, message } in waiting {
+    for Record { level, target, message } in batch {
         let level = match level {
             Level::ERROR => 40,
             Level::WARN => 30,

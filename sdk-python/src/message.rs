@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use pyo3::PyClass;
 use pyo3::prelude::*;
+use pyo3::pyclass::boolean_struct::True;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::convert::ToPython;
@@ -94,8 +96,6 @@ macro_rules! variant {
         #[doc = $doc]
         #[pyclass(frozen, name = $name, module = $module)]
         pub struct $class {
-            /// What it holds.
-            #[pyo3(get)]
             value: Py<PyAny>,
         }
 
@@ -108,12 +108,18 @@ macro_rules! variant {
 
             #[new]
             #[pyo3(signature = (value))]
-            fn new(value: Py<PyAny>) -> Self {
-                Self { value }
+            fn new(py: Python<'_>, value: Py<PyAny>) -> PyResult<Self> {
+                guard(py, || Ok(Self { value }))
+            }
+
+            /// What it holds.
+            #[getter]
+            fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+                guard(py, || Ok(self.value.clone_ref(py)))
             }
 
             fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-                Ok(format!(concat!($owner, ".", $name, "({})"), self.value.bind(py).repr()?.to_str()?))
+                guard(py, || Ok(format!(concat!($owner, ".", $name, "({})"), self.value.bind(py).repr()?.to_str()?)))
             }
 
             fn __richcmp__(
@@ -122,20 +128,29 @@ macro_rules! variant {
                 other: &Bound<'_, PyAny>,
                 op: pyo3::pyclass::CompareOp,
             ) -> PyResult<Py<PyAny>> {
-                let same = match other.cast::<Self>() {
-                    Ok(other) => self.value.bind(py).eq(other.get().value.bind(py))?,
-                    Err(_) => return Ok(py.NotImplemented()),
-                };
-                $crate::message::equality(py, same, op)
+                guard(py, || {
+                    let Ok(other) = other.cast::<Self>() else { return Ok(py.NotImplemented()) };
+                    $crate::message::equality(py, self.value.bind(py).eq(other.get().value.bind(py))?, op)
+                })
             }
 
             fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
-                self.value.bind(py).hash()
+                guard(py, || self.value.bind(py).hash())
             }
         }
     };
 }
 pub(crate) use variant;
+
+/// Compares two messages.
+pub fn compare<T: PyClass<Frozen = True> + Sync + PartialEq>(
+    this: &T,
+    other: &Bound<'_, PyAny>,
+    op: pyo3::pyclass::CompareOp,
+) -> PyResult<Py<PyAny>> {
+    let Ok(found) = other.cast::<T>() else { return Ok(other.py().NotImplemented()) };
+    equality(other.py(), this == found.get(), op)
+}
 
 /// The answer to `==` and `!=`; nothing of ours has an order.
 pub fn equality(py: Python<'_>, same: bool, op: pyo3::pyclass::CompareOp) -> PyResult<Py<PyAny>> {

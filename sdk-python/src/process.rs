@@ -7,6 +7,8 @@ use pillion::{Error, Reason, Result};
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::guard::guard;
+
 /// How many forks deep a process can be: parent, child, grandchild …
 const DEPTH: usize = 32;
 /// Calls that wait run here; few threads do, since none of them blocks.
@@ -48,8 +50,11 @@ impl Generation {
 
 /// Called in a child of `fork`.
 #[pyfunction]
-pub fn forked() {
-    GENERATION.fetch_add(1, Ordering::AcqRel);
+pub fn forked(py: Python<'_>) -> PyResult<()> {
+    guard(py, || {
+        GENERATION.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    })
 }
 
 /// The runtime of this process, started when it is first needed.

@@ -1,6 +1,7 @@
 //! Where finished calls wait for their event loop: one queue per loop, and one wake-up for all that
 //! finished since the last one.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -10,7 +11,12 @@ use std::sync::{Arc, Mutex};
 use pyo3::prelude::*;
 
 use crate::exit::lock;
+use crate::guard::guard;
 use crate::once::intern;
+
+/// How many are woken before the loop has its turn, so that a burst of answers does not keep it from
+/// everything else.
+const BATCH: usize = 128;
 
 /// Who waits for a call.
 pub enum Waiter {
@@ -22,7 +28,7 @@ pub enum Waiter {
 
 /// The side of our threads.
 pub struct Wakes {
-    waiting: Mutex<Vec<Waiter>>,
+    waiting: Mutex<VecDeque<Waiter>>,
     /// Whether the loop was told since it last came by.
     told: AtomicBool,
     bell: UnixStream,
@@ -31,7 +37,11 @@ pub struct Wakes {
 impl Wakes {
     /// Leaves a waiter here and rings, unless somebody has rung already.
     pub fn push(&self, waiter: Waiter) {
-        lock(&self.waiting).push(waiter);
+        lock(&self.waiting).push_back(waiter);
+        self.ring();
+    }
+
+    fn ring(&self) {
         if !self.told.swap(true, Ordering::AcqRel) {
             // A loop that was closed reads nothing, and its waiters need nothing.
             let _ = (&self.bell).write(&[1]);
@@ -50,29 +60,21 @@ impl Queue {
     pub fn wakes(&self) -> Arc<Wakes> {
         self.wakes.clone()
     }
-}
 
-#[pymethods]
-impl Queue {
-    #[new]
-    fn new() -> PyResult<Self> {
-        let (bell, ear) = UnixStream::pair()?;
-        bell.set_nonblocking(true)?;
-        ear.set_nonblocking(true)?;
-        let wakes = Wakes { waiting: Mutex::default(), told: AtomicBool::new(false), bell };
-        Ok(Self { wakes: Arc::new(wakes), ear })
-    }
-
-    fn fileno(&self) -> i32 {
-        self.ear.as_raw_fd()
-    }
-
-    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+    fn wake(&self, py: Python<'_>) -> PyResult<()> {
         let _ = (&self.ear).read(&mut [0; 16]);
         // Before the queue is emptied: what comes now rings again.
         self.wakes.told.store(false, Ordering::Release);
-        let waiting = std::mem::take(&mut *lock(&self.wakes.waiting));
-        for waiter in waiting {
+        let batch: Vec<_> = {
+            let mut waiting = lock(&self.wakes.waiting);
+            let count = waiting.len().min(BATCH);
+            let batch = waiting.drain(..count).collect();
+            if !waiting.is_empty() {
+                self.wakes.ring();
+            }
+            batch
+        };
+        for waiter in batch {
             match waiter {
                 Waiter::Future(future) => {
                     let future = future.bind(py);
@@ -86,7 +88,32 @@ impl Queue {
                 }
             }
         }
-        crate::log::flush(py);
         Ok(())
+    }
+}
+
+#[pymethods]
+impl Queue {
+    #[new]
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        guard(py, || {
+            let (bell, ear) = UnixStream::pair()?;
+            bell.set_nonblocking(true)?;
+            ear.set_nonblocking(true)?;
+            let wakes = Wakes { waiting: Mutex::default(), told: AtomicBool::new(false), bell };
+            Ok(Self { wakes: Arc::new(wakes), ear })
+        })
+    }
+
+    fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
+        guard(py, || Ok(self.ear.as_raw_fd()))
+    }
+
+    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        guard(py, || {
+            self.wake(py)?;
+            crate::log::flush(py);
+            Ok(())
+        })
     }
 }

@@ -8,6 +8,7 @@ use pillion::{Events, Result, Value};
 use pyo3::prelude::*;
 
 use crate::client::{Caller, Client};
+use crate::guard::guard;
 use crate::stream::{answers, stream};
 
 fn entry<T>(entry: Entry<T>, value: impl FnOnce(T) -> Option<Value>) -> proto::Entry {
@@ -45,23 +46,25 @@ pub fn state_list(
     keys_only: bool,
     page_size: Option<i32>,
 ) -> PyResult<Py<PyAny>> {
-    let caller = client.get().caller().clone();
-    stream(
-        py,
-        caller.mode(),
-        Box::pin(async move {
-            let state = state(&caller, &store)?;
-            let page_size = page_size.unwrap_or_default();
-            let entries = if keys_only {
-                let keys = state.keys(prefix).page_size(page_size);
-                Events::new(keys.map_ok(|found| entry(found, |()| None)))
-            } else {
-                let entries = state.list::<Value>(prefix).page_size(page_size);
-                Events::new(entries.map_ok(|found| entry(found, Some)))
-            };
-            Ok(answers(entries))
-        }),
-    )
+    guard(py, || {
+        let caller = client.get().caller().clone();
+        stream(
+            py,
+            caller.mode(),
+            Box::pin(async move {
+                let state = state(&caller, &store)?;
+                let page_size = page_size.unwrap_or_default();
+                let entries = if keys_only {
+                    let keys = state.keys(prefix).page_size(page_size);
+                    Events::new(keys.map_ok(|found| entry(found, |()| None)))
+                } else {
+                    let entries = state.list::<Value>(prefix).page_size(page_size);
+                    Events::new(entries.map_ok(|found| entry(found, Some)))
+                };
+                Ok(answers(entries))
+            }),
+        )
+    })
 }
 
 /// Every change of the entry `key`, or of those whose key begins with `prefix`.
@@ -74,32 +77,34 @@ pub fn state_watch(
     key: Option<String>,
     after: Option<u64>,
 ) -> PyResult<Py<PyAny>> {
-    let caller = client.get().caller().clone();
-    stream(
-        py,
-        caller.mode(),
-        Box::pin(async move {
-            let state = state(&caller, &store)?;
-            let watch = match key {
-                Some(key) => state.watch_key::<Value>(key),
-                None => state.watch::<Value>(prefix),
-            };
-            let watch = match after {
-                Some(revision) => watch.after(revision),
-                None => watch,
-            };
-            let changes = futures::stream::unfold(watch.await?, |mut watch| async {
-                loop {
-                    let next = watch.next().await.transpose()?;
-                    let revision = watch.revision();
-                    match next.map(|found| change(found, revision)).transpose() {
-                        Some(event) => return Some((event, watch)),
-                        // A change of a kind that this version does not know.
-                        None => continue,
+    guard(py, || {
+        let caller = client.get().caller().clone();
+        stream(
+            py,
+            caller.mode(),
+            Box::pin(async move {
+                let state = state(&caller, &store)?;
+                let watch = match key {
+                    Some(key) => state.watch_key::<Value>(key),
+                    None => state.watch::<Value>(prefix),
+                };
+                let watch = match after {
+                    Some(revision) => watch.after(revision),
+                    None => watch,
+                };
+                let changes = futures::stream::unfold(watch.await?, |mut watch| async {
+                    loop {
+                        let next = watch.next().await.transpose()?;
+                        let revision = watch.revision();
+                        match next.map(|found| change(found, revision)).transpose() {
+                            Some(event) => return Some((event, watch)),
+                            // A change of a kind that this version does not know.
+                            None => continue,
+                        }
                     }
-                }
-            });
-            Ok(answers(Events::new(changes.boxed())))
-        }),
-    )
+                });
+                Ok(answers(Events::new(changes.boxed())))
+            }),
+        )
+    })
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::answer::{Answer, End, Work, item, message, nothing};
 use crate::call::Mode;
 use crate::convert::ToPython;
+use crate::guard::guard;
 use crate::process::Generation;
 
 /// The messages of a stream, ready to be shown.
@@ -135,25 +136,28 @@ pub struct Stream(Arc<Receiver>);
 
 #[pymethods]
 impl Stream {
-    fn __iter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
-        this
+    fn __iter__(this: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        guard(this.py(), || Ok(this.clone()))
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Mode::Blocking.run(py, next(&self.0, End::Sync))
+        guard(py, || Mode::Blocking.run(py, next(&self.0, End::Sync)))
     }
 
-    fn close(&self) {
-        self.0.close();
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        guard(py, || {
+            self.0.close();
+            Ok(())
+        })
     }
 
-    fn __enter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
-        this
+    fn __enter__(this: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        guard(this.py(), || Ok(this.clone()))
     }
 
     #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, _exception: &Bound<'_, pyo3::types::PyTuple>) {
-        self.0.close();
+    fn __exit__(&self, _exception: &Bound<'_, pyo3::types::PyTuple>) -> PyResult<()> {
+        self.close(_exception.py())
     }
 }
 
@@ -163,29 +167,34 @@ pub struct AsyncStream(Arc<Receiver>);
 #[pymethods]
 impl AsyncStream {
     fn __await__(this: Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Mode::Async.run(this.py(), opened(&this, &this.get().0))
+        guard(this.py(), || Mode::Async.run(this.py(), opened(&this, &this.get().0)))
     }
 
-    fn __aiter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
-        this
+    fn __aiter__(this: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        guard(this.py(), || Ok(this.clone()))
     }
 
     fn __anext__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Mode::Async.run(py, next(&self.0, End::Async))
+        guard(py, || Mode::Async.run(py, next(&self.0, End::Async)))
     }
 
-    fn close(&self) {
-        self.0.close();
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        guard(py, || {
+            self.0.close();
+            Ok(())
+        })
     }
 
     fn __aenter__(this: Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Mode::Async.run(this.py(), opened(&this, &this.get().0))
+        guard(this.py(), || Mode::Async.run(this.py(), opened(&this, &this.get().0)))
     }
 
     #[pyo3(signature = (*_exception))]
     fn __aexit__(&self, py: Python<'_>, _exception: &Bound<'_, pyo3::types::PyTuple>) -> PyResult<Py<PyAny>> {
-        self.0.close();
-        Mode::Async.run(py, closed())
+        guard(py, || {
+            self.0.close();
+            Mode::Async.run(py, closed())
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use crate::answer::{Answer, End, Work, nothing};
 use crate::call::Mode;
 use crate::convert::FromPython;
 use crate::exit::lock;
+use crate::guard::guard;
 use crate::stream::{Messages, Receiver, closed, next};
 
 /// Messages that were sent and that the call has not taken yet; whoever sends more waits.
@@ -137,15 +138,18 @@ macro_rules! exchange {
         #[pymethods]
         impl $class {
             fn send(&self, py: Python<'_>, message: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                $mode.run(py, self.0.sender.send(message)?)
+                guard(py, || $mode.run(py, self.0.sender.send(message)?))
             }
 
             fn abort(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-                $mode.run(py, self.0.sender.abort())
+                guard(py, || $mode.run(py, self.0.sender.abort()))
             }
 
-            fn close(&self) {
-                self.0.close();
+            fn close(&self, py: Python<'_>) -> PyResult<()> {
+                guard(py, || {
+                    self.0.close();
+                    Ok(())
+                })
             }
 
             $($own)*
@@ -155,79 +159,89 @@ macro_rules! exchange {
 
 exchange!(Upload, Mode::Blocking, "pillion", {
     fn finish(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Mode::Blocking.run(py, answer(&self.0))
+        guard(py, || Mode::Blocking.run(py, answer(&self.0)))
     }
 
-    fn __enter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
-        this
+    fn __enter__(this: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        guard(this.py(), || Ok(this.clone()))
     }
 
     #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) {
-        self.0.close();
+    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.close(_exception.py())
     }
 });
 
 exchange!(AsyncUpload, Mode::Async, "pillion.aio", {
     fn finish(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Mode::Async.run(py, answer(&self.0))
+        guard(py, || Mode::Async.run(py, answer(&self.0)))
     }
 
     fn __aenter__(this: Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        entered(&this)
+        guard(this.py(), || entered(&this))
     }
 
     #[pyo3(signature = (*_exception))]
     fn __aexit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
-        self.0.close();
-        Mode::Async.run(py, closed())
+        guard(py, || {
+            self.0.close();
+            Mode::Async.run(py, closed())
+        })
     }
 });
 
 exchange!(Duplex, Mode::Blocking, "pillion", {
-    fn finish(&self) {
-        self.0.sender.finish();
+    fn finish(&self, py: Python<'_>) -> PyResult<()> {
+        guard(py, || {
+            self.0.sender.finish();
+            Ok(())
+        })
     }
 
-    fn __iter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
-        this
+    fn __iter__(this: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        guard(this.py(), || Ok(this.clone()))
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Mode::Blocking.run(py, next(&self.0.receiver, End::Sync))
+        guard(py, || Mode::Blocking.run(py, next(&self.0.receiver, End::Sync)))
     }
 
-    fn __enter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
-        this
+    fn __enter__(this: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        guard(this.py(), || Ok(this.clone()))
     }
 
     #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) {
-        self.0.close();
+    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.close(_exception.py())
     }
 });
 
 exchange!(AsyncDuplex, Mode::Async, "pillion.aio", {
-    fn finish(&self) {
-        self.0.sender.finish();
+    fn finish(&self, py: Python<'_>) -> PyResult<()> {
+        guard(py, || {
+            self.0.sender.finish();
+            Ok(())
+        })
     }
 
-    fn __aiter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
-        this
+    fn __aiter__(this: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        guard(this.py(), || Ok(this.clone()))
     }
 
     fn __anext__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Mode::Async.run(py, next(&self.0.receiver, End::Async))
+        guard(py, || Mode::Async.run(py, next(&self.0.receiver, End::Async)))
     }
 
     fn __aenter__(this: Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        entered(&this)
+        guard(this.py(), || entered(&this))
     }
 
     #[pyo3(signature = (*_exception))]
     fn __aexit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
-        self.0.close();
-        Mode::Async.run(py, closed())
+        guard(py, || {
+            self.0.close();
+            Mode::Async.run(py, closed())
+        })
     }
 });
 

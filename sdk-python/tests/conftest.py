@@ -18,6 +18,9 @@ import pillion as pillion_package
 
 pytest_plugins = ["pytester"]
 
+# Some tests panic on purpose, hundreds of times.
+os.environ["RUST_BACKTRACE"] = "0"
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 
@@ -62,6 +65,14 @@ class Sidecar:
 @pytest.fixture
 def sidecar() -> Iterator[Sidecar]:
     """A sidecar of the test's own."""
+    running = Sidecar()
+    yield running
+    running.kill()
+
+
+@pytest.fixture(scope="session")
+def shared_sidecar() -> Iterator[Sidecar]:
+    """One for all tests that leave it as it is."""
     running = Sidecar()
     yield running
     running.kill()

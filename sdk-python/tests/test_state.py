@@ -8,7 +8,7 @@ import pytest
 
 import pillion
 from pillion import ConflictError, InvalidError, NotFoundError
-from pillion._state import Deleted, Resync, Synced, Written
+from pillion.state import Deleted, Resync, Synced, Written
 from pillion.types.state import Condition, GetResponse
 
 

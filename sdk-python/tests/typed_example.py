@@ -47,7 +47,7 @@ def blocking() -> None:
 
 
 async def awaited() -> None:
-    async with await aio.embedded() as p:
+    async with aio.embedded() as p:
         await p.state.set("cart", Cart(3))
         cart: Cart | None = await p.state.get("cart", Cart)
         print(cart)

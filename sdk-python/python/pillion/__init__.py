@@ -13,8 +13,12 @@ both modes:
 field of its request as a parameter.
 """
 
+from __future__ import annotations
+
 import atexit
 import os
+import sys
+import typing
 
 from pillion import _native
 from pillion._errors import (
@@ -33,11 +37,30 @@ from pillion._errors import (
 )
 from pillion._native import CancelToken, Duplex, Stream, Upload, __version__
 from pillion._client import Pillion, connect, embedded, open
+from pillion._state import State
+
+if typing.TYPE_CHECKING:
+    from pillion import aio, apis, reasons, state, testing, types
 
 # Registering starts nothing: both only tell the native module what the interpreter does.
 atexit.register(_native.leaving)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_native.forked)
+
+_MODULES = frozenset({"aio", "apis", "reasons", "state", "testing", "types"})
+
+
+def __getattr__(name: str) -> typing.Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'pillion' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+    import importlib
+
+    return importlib.import_module(f"pillion.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_MODULES, "__doc__", "__file__", "__path__"})
+
 
 __all__ = [
     "CancelToken",
@@ -53,6 +76,7 @@ __all__ = [
     "NotFoundError",
     "Pillion",
     "PillionError",
+    "State",
     "Stream",
     "UnavailableError",
     "UnsupportedError",

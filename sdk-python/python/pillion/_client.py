@@ -115,12 +115,14 @@ def connect(
 class Pillion:
     """A handle on a runtime: one in this process, or a sidecar.
 
-    Get one from `open`, `embedded` or `connect`. Use it with `async with`, or `close` it: one that is
+    Get one from `open`, `embedded` or `connect`. Use it with `with`, or `close` it: one that is
     forgotten warns with a `ResourceWarning`.
     """
 
-    def __init__(self, client: typing.Any, *, owner: bool = True) -> None:
+    def __init__(self, client: typing.Any = None, *, owner: bool = True) -> None:
         """Not for programs: use `open`, `embedded` or `connect`."""
+        if client is None:
+            raise TypeError("get a handle from `pillion.open`, `embedded` or `connect`")
         self._client = client
         self._open = owner
 
@@ -172,4 +174,4 @@ class Pillion:
 
     def __del__(self) -> None:
         if getattr(self, "_open", False) and not self.closed:
-            warnings.warn(f"unclosed {self!r}: use it with `async with`, or close it", ResourceWarning, source=self, stacklevel=2)
+            warnings.warn(f"unclosed {self!r}: use it with `with`, or close it", ResourceWarning, source=self, stacklevel=2)

@@ -62,6 +62,9 @@ class PillionError(Exception):
         return (_revive, (type(self), details))
 
 
+PillionError.__module__ = "pillion"
+
+
 def _revive(kind: type[PillionError], details: dict[str, typing.Any]) -> PillionError:
     message = details.pop("message")
     return kind(message, **details)

@@ -90,6 +90,10 @@ def of(category: str) -> type[PillionError]:
     return _CLASSES.get(category, PillionError)
 
 
+# Programs find them there, so that is where tracebacks say they are.
+for _class in _CLASSES.values():
+    _class.__module__ = "pillion"
+
 __all__ = [
     "CancelledError",
     "ConflictError",

@@ -45,6 +45,8 @@ def decode(value: Value, into: typing.Any = None) -> typing.Any:
             `value.malformed` if the bytes are not what the content type says.
     """
     content_type = value.content_type
+    if isinstance(into, (str, bytes, int, float, dict, list, tuple)):
+        raise TypeError(f"`into` is what a value is read as, a type such as `dict`; it is no default: got {into!r}")
     essence = content_type.partition(";")[0].strip().lower()
     is_json = essence == JSON or essence.endswith("+json")
     is_text = essence.startswith("text/")

@@ -6,12 +6,13 @@ use crate::call::Options;
 use crate::cancel::CancelToken;
 use crate::client::{Caller, offered};
 use crate::convert::{FromPython, In, ToPython, wanted};
-use crate::message::{Enumeration, Frozen, repr, variant};
+use crate::guard::guard;
+use crate::message::{Enumeration, Frozen, compare, repr, variant};
 pub static COMPONENT_STATE: Enumeration = Enumeration::new(
     "pillion.types.actuator",
     "ComponentState",
 );
-#[pyclass(frozen, eq, name = "CheckLiveResponse", module = "pillion.types.actuator")]
+#[pyclass(frozen, name = "CheckLiveResponse", module = "pillion.types.actuator")]
 #[derive(PartialEq)]
 pub struct CheckLiveResponse(Frozen<pillion::proto::actuator::v1::CheckLiveResponse, 0>);
 impl FromPython for pillion::proto::actuator::v1::CheckLiveResponse {
@@ -31,18 +32,30 @@ impl ToPython for pillion::proto::actuator::v1::CheckLiveResponse {
 impl CheckLiveResponse {
     #[new]
     #[pyo3(signature = (), text_signature = "()")]
-    fn new() -> Self {
-        Self(
-            pillion::proto::actuator::v1::CheckLiveResponse {
-            }
-                .into(),
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::actuator::v1::CheckLiveResponse {
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "CheckLiveResponse", &[])
+        guard(py, || repr(py, "CheckLiveResponse", &[]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
-#[pyclass(frozen, eq, name = "CheckReadyResponse", module = "pillion.types.actuator")]
+#[pyclass(frozen, name = "CheckReadyResponse", module = "pillion.types.actuator")]
 #[derive(PartialEq)]
 pub struct CheckReadyResponse(
     Frozen<pillion::proto::actuator::v1::CheckReadyResponse, 0>,
@@ -64,18 +77,30 @@ impl ToPython for pillion::proto::actuator::v1::CheckReadyResponse {
 impl CheckReadyResponse {
     #[new]
     #[pyo3(signature = (), text_signature = "()")]
-    fn new() -> Self {
-        Self(
-            pillion::proto::actuator::v1::CheckReadyResponse {
-            }
-                .into(),
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::actuator::v1::CheckReadyResponse {
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "CheckReadyResponse", &[])
+        guard(py, || repr(py, "CheckReadyResponse", &[]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
-#[pyclass(frozen, eq, name = "ComponentStatus", module = "pillion.types.actuator")]
+#[pyclass(frozen, name = "ComponentStatus", module = "pillion.types.actuator")]
 #[derive(PartialEq)]
 pub struct ComponentStatus(Frozen<pillion::proto::actuator::v1::ComponentStatus, 9>);
 impl FromPython for pillion::proto::actuator::v1::ComponentStatus {
@@ -110,6 +135,7 @@ impl ComponentStatus {
         text_signature = "(*, name='', type='', state=0, since=None, cause='', attempts=0, capabilities={}, durability=None, advice='')"
     )]
     fn new(
+        py: Python<'_>,
         name: In<String>,
         r#type: In<String>,
         state: In<i32>,
@@ -119,98 +145,122 @@ impl ComponentStatus {
         capabilities: In<std::collections::HashMap<String, String>>,
         durability: In<Option<pillion::proto::common::v1::Durability>>,
         advice: In<String>,
-    ) -> Self {
-        Self(
-            pillion::proto::actuator::v1::ComponentStatus {
-                name: name.0,
-                r#type: r#type.0,
-                state: state.0,
-                since: since.0,
-                cause: cause.0,
-                attempts: attempts.0,
-                capabilities: capabilities.0,
-                durability: durability.0.map(Into::into),
-                advice: advice.0,
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::actuator::v1::ComponentStatus {
+                        name: name.0,
+                        r#type: r#type.0,
+                        state: state.0,
+                        since: since.0,
+                        cause: cause.0,
+                        attempts: attempts.0,
+                        capabilities: capabilities.0,
+                        durability: durability.0.map(Into::into),
+                        advice: advice.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "name")]
     fn get_name(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.name.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.name.to_python(py)))
     }
     /// For example `state.redis`.
     #[getter]
     #[pyo3(name = "type")]
     fn get_type(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.r#type.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.r#type.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "state")]
     fn get_state(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0
-            .show(
-                py,
-                2,
-                |message| crate::r#gen::actuator::COMPONENT_STATE.one(py, message.state),
-            )
+        guard(
+            py,
+            || {
+                self
+                    .0
+                    .show(
+                        py,
+                        2,
+                        |message| {
+                            crate::r#gen::actuator::COMPONENT_STATE
+                                .one(py, message.state)
+                        },
+                    )
+            },
+        )
     }
     /// Since when it is in this state.
     #[getter]
     #[pyo3(name = "since")]
     fn get_since(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 3, |message| message.since.to_python(py))
+        guard(py, || self.0.show(py, 3, |message| message.since.to_python(py)))
     }
     /// Why it cannot be used.
     #[getter]
     #[pyo3(name = "cause")]
     fn get_cause(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 4, |message| message.cause.to_python(py))
+        guard(py, || self.0.show(py, 4, |message| message.cause.to_python(py)))
     }
     /// How often it was tried to open it; 0 for one that was open and lost its backend.
     #[getter]
     #[pyo3(name = "attempts")]
     fn get_attempts(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 5, |message| message.attempts.to_python(py))
+        guard(py, || self.0.show(py, 5, |message| message.attempts.to_python(py)))
     }
     /// What it can do, by name; only while it is ready.
     #[getter]
     #[pyo3(name = "capabilities")]
     fn get_capabilities(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 6, |message| message.capabilities.to_python(py))
+        guard(py, || self.0.show(py, 6, |message| message.capabilities.to_python(py)))
     }
     /// What its acknowledgements are worth; only while it is ready.
     #[getter]
     #[pyo3(name = "durability")]
     fn get_durability(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 7, |message| message.durability.to_python(py))
+        guard(py, || self.0.show(py, 7, |message| message.durability.to_python(py)))
     }
     /// What to do about the cause, where that is known.
     #[getter]
     #[pyo3(name = "advice")]
     fn get_advice(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 8, |message| message.advice.to_python(py))
+        guard(py, || self.0.show(py, 8, |message| message.advice.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "ComponentStatus",
-            &[
-                ("name", self.get_name(py)),
-                ("type", self.get_type(py)),
-                ("state", self.get_state(py)),
-                ("since", self.get_since(py)),
-                ("cause", self.get_cause(py)),
-                ("attempts", self.get_attempts(py)),
-                ("capabilities", self.get_capabilities(py)),
-                ("durability", self.get_durability(py)),
-                ("advice", self.get_advice(py)),
-            ],
+            || repr(
+                py,
+                "ComponentStatus",
+                &[
+                    ("name", self.get_name(py)),
+                    ("type", self.get_type(py)),
+                    ("state", self.get_state(py)),
+                    ("since", self.get_since(py)),
+                    ("cause", self.get_cause(py)),
+                    ("attempts", self.get_attempts(py)),
+                    ("capabilities", self.get_capabilities(py)),
+                    ("durability", self.get_durability(py)),
+                    ("advice", self.get_advice(py)),
+                ],
+            ),
         )
     }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
+    }
 }
-#[pyclass(frozen, eq, name = "GetStatusResponse", module = "pillion.types.actuator")]
+#[pyclass(frozen, name = "GetStatusResponse", module = "pillion.types.actuator")]
 #[derive(PartialEq)]
 pub struct GetStatusResponse(Frozen<pillion::proto::actuator::v1::GetStatusResponse, 8>);
 impl FromPython for pillion::proto::actuator::v1::GetStatusResponse {
@@ -244,6 +294,7 @@ impl GetStatusResponse {
         text_signature = "(*, version='', mode='', app_id='', uptime=None, addresses=(), configuration='', ready=False, components=())"
     )]
     fn new(
+        py: Python<'_>,
         version: In<String>,
         mode: In<String>,
         app_id: In<String>,
@@ -252,84 +303,99 @@ impl GetStatusResponse {
         configuration: In<String>,
         ready: In<bool>,
         components: In<Vec<pillion::proto::actuator::v1::ComponentStatus>>,
-    ) -> Self {
-        Self(
-            pillion::proto::actuator::v1::GetStatusResponse {
-                version: version.0,
-                mode: mode.0,
-                app_id: app_id.0,
-                uptime: uptime.0,
-                addresses: addresses.0,
-                configuration: configuration.0,
-                ready: ready.0,
-                components: components.0,
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::actuator::v1::GetStatusResponse {
+                        version: version.0,
+                        mode: mode.0,
+                        app_id: app_id.0,
+                        uptime: uptime.0,
+                        addresses: addresses.0,
+                        configuration: configuration.0,
+                        ready: ready.0,
+                        components: components.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     /// Version of the runtime.
     #[getter]
     #[pyo3(name = "version")]
     fn get_version(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.version.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.version.to_python(py)))
     }
     /// `embedded`, `dev` or `serve`.
     #[getter]
     #[pyo3(name = "mode")]
     fn get_mode(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.mode.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.mode.to_python(py)))
     }
     /// The application this runtime belongs to, if it was told.
     #[getter]
     #[pyo3(name = "app_id")]
     fn get_app_id(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 2, |message| message.app_id.to_python(py))
+        guard(py, || self.0.show(py, 2, |message| message.app_id.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "uptime")]
     fn get_uptime(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 3, |message| message.uptime.to_python(py))
+        guard(py, || self.0.show(py, 3, |message| message.uptime.to_python(py)))
     }
     /// Where it listens.
     #[getter]
     #[pyo3(name = "addresses")]
     fn get_addresses(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 4, |message| message.addresses.to_python(py))
+        guard(py, || self.0.show(py, 4, |message| message.addresses.to_python(py)))
     }
     /// The configuration file, or `built-in`.
     #[getter]
     #[pyo3(name = "configuration")]
     fn get_configuration(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 5, |message| message.configuration.to_python(py))
+        guard(py, || self.0.show(py, 5, |message| message.configuration.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "ready")]
     fn get_ready(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 6, |message| message.ready.to_python(py))
+        guard(py, || self.0.show(py, 6, |message| message.ready.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "components")]
     fn get_components(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 7, |message| message.components.to_python(py))
+        guard(py, || self.0.show(py, 7, |message| message.components.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "GetStatusResponse",
-            &[
-                ("version", self.get_version(py)),
-                ("mode", self.get_mode(py)),
-                ("app_id", self.get_app_id(py)),
-                ("uptime", self.get_uptime(py)),
-                ("addresses", self.get_addresses(py)),
-                ("configuration", self.get_configuration(py)),
-                ("ready", self.get_ready(py)),
-                ("components", self.get_components(py)),
-            ],
+            || repr(
+                py,
+                "GetStatusResponse",
+                &[
+                    ("version", self.get_version(py)),
+                    ("mode", self.get_mode(py)),
+                    ("app_id", self.get_app_id(py)),
+                    ("uptime", self.get_uptime(py)),
+                    ("addresses", self.get_addresses(py)),
+                    ("configuration", self.get_configuration(py)),
+                    ("ready", self.get_ready(py)),
+                    ("components", self.get_components(py)),
+                ],
+            ),
         )
     }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
+    }
 }
-#[pyclass(frozen, eq, name = "GetMetricsResponse", module = "pillion.types.actuator")]
+#[pyclass(frozen, name = "GetMetricsResponse", module = "pillion.types.actuator")]
 #[derive(PartialEq)]
 pub struct GetMetricsResponse(
     Frozen<pillion::proto::actuator::v1::GetMetricsResponse, 2>,
@@ -354,31 +420,53 @@ impl GetMetricsResponse {
         signature = (*, text = In::default(), content_type = In::default()),
         text_signature = "(*, text='', content_type='')"
     )]
-    fn new(text: In<String>, content_type: In<String>) -> Self {
-        Self(
-            pillion::proto::actuator::v1::GetMetricsResponse {
-                text: text.0,
-                content_type: content_type.0,
-            }
-                .into(),
+    fn new(
+        py: Python<'_>,
+        text: In<String>,
+        content_type: In<String>,
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::actuator::v1::GetMetricsResponse {
+                        text: text.0,
+                        content_type: content_type.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "text")]
     fn get_text(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.text.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.text.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "content_type")]
     fn get_content_type(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.content_type.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.content_type.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "GetMetricsResponse",
-            &[("text", self.get_text(py)), ("content_type", self.get_content_type(py))],
+            || repr(
+                py,
+                "GetMetricsResponse",
+                &[
+                    ("text", self.get_text(py)),
+                    ("content_type", self.get_content_type(py)),
+                ],
+            ),
         )
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
 #[pyclass(frozen, subclass, name = "ActuatorApi", module = "pillion.apis")]
@@ -406,6 +494,21 @@ impl AsyncActuatorApi {
 #[pymethods]
 impl ActuatorApi {
     /// Answers while the process works at all, whatever its components do.
+    ///
+    /// Args:
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `actuator.CheckLiveResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.actuator.check_live()
     #[pyo3(
         name = "check_live",
         signature = (*, timeout = None, app_id = None, token = None, cancel = None),
@@ -419,21 +522,41 @@ impl ActuatorApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::actuator::v1::CheckLiveRequest {
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = apis.actuator.clone();
-                    async move { api.check_live(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::actuator::v1::CheckLiveRequest {
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = apis.actuator.clone();
+                            async move { api.check_live(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
     /// Answers when every component can be used; otherwise the error `actuator.not_ready` names those
     /// that cannot.
+    ///
+    /// Args:
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `actuator.CheckReadyResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.actuator.check_ready()
     #[pyo3(
         name = "check_ready",
         signature = (*, timeout = None, app_id = None, token = None, cancel = None),
@@ -447,20 +570,40 @@ impl ActuatorApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::actuator::v1::CheckReadyRequest {
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = apis.actuator.clone();
-                    async move { api.check_ready(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::actuator::v1::CheckReadyRequest {
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = apis.actuator.clone();
+                            async move { api.check_ready(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
     /// What runs here: version, addresses, configuration and every component with its state.
+    ///
+    /// Args:
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `actuator.GetStatusResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.actuator.get_status()
     #[pyo3(
         name = "get_status",
         signature = (*, timeout = None, app_id = None, token = None, cancel = None),
@@ -474,20 +617,40 @@ impl ActuatorApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::actuator::v1::GetStatusRequest {
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = apis.actuator.clone();
-                    async move { api.get_status(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::actuator::v1::GetStatusRequest {
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = apis.actuator.clone();
+                            async move { api.get_status(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
     /// Counters and histograms in the OpenMetrics text format.
+    ///
+    /// Args:
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `actuator.GetMetricsResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.actuator.get_metrics()
     #[pyo3(
         name = "get_metrics",
         signature = (*, timeout = None, app_id = None, token = None, cancel = None),
@@ -501,18 +664,23 @@ impl ActuatorApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::actuator::v1::GetMetricsRequest {
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = apis.actuator.clone();
-                    async move { api.get_metrics(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::actuator::v1::GetMetricsRequest {
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = apis.actuator.clone();
+                            async move { api.get_metrics(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
 }
 pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -6,7 +6,8 @@ use crate::call::Options;
 use crate::cancel::CancelToken;
 use crate::client::{Caller, offered};
 use crate::convert::{FromPython, In, ToPython, wanted};
-use crate::message::{Enumeration, Frozen, repr, variant};
+use crate::guard::guard;
+use crate::message::{Enumeration, Frozen, compare, repr, variant};
 pub static LOCAL_DURABILITY: Enumeration = Enumeration::new(
     "pillion.types.common",
     "LocalDurability",
@@ -24,7 +25,7 @@ pub static FENCE_CHECK: Enumeration = Enumeration::new(
     "FenceCheck",
 );
 /// The class of an acknowledgement: two axes that are never merged.
-#[pyclass(frozen, eq, name = "Durability", module = "pillion.types.common")]
+#[pyclass(frozen, name = "Durability", module = "pillion.types.common")]
 #[derive(PartialEq)]
 pub struct Durability(Frozen<pillion::proto::common::v1::Durability, 3>);
 impl FromPython for pillion::proto::common::v1::Durability {
@@ -50,56 +51,93 @@ impl Durability {
         ),
         text_signature = "(*, local=0, replication=0, unverified=False)"
     )]
-    fn new(local: In<i32>, replication: In<i32>, unverified: In<bool>) -> Self {
-        Self(
-            pillion::proto::common::v1::Durability {
-                local: local.0,
-                replication: replication.0,
-                unverified: unverified.0,
-            }
-                .into(),
+    fn new(
+        py: Python<'_>,
+        local: In<i32>,
+        replication: In<i32>,
+        unverified: In<bool>,
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::common::v1::Durability {
+                        local: local.0,
+                        replication: replication.0,
+                        unverified: unverified.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "local")]
     fn get_local(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0
-            .show(
-                py,
-                0,
-                |message| crate::r#gen::common::LOCAL_DURABILITY.one(py, message.local),
-            )
+        guard(
+            py,
+            || {
+                self
+                    .0
+                    .show(
+                        py,
+                        0,
+                        |message| {
+                            crate::r#gen::common::LOCAL_DURABILITY.one(py, message.local)
+                        },
+                    )
+            },
+        )
     }
     #[getter]
     #[pyo3(name = "replication")]
     fn get_replication(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0
-            .show(
-                py,
-                1,
-                |message| crate::r#gen::common::REPLICATION.one(py, message.replication),
-            )
+        guard(
+            py,
+            || {
+                self
+                    .0
+                    .show(
+                        py,
+                        1,
+                        |message| {
+                            crate::r#gen::common::REPLICATION
+                                .one(py, message.replication)
+                        },
+                    )
+            },
+        )
     }
     /// The backend does not show the settings that decide it; the class is what its defaults give.
     #[getter]
     #[pyo3(name = "unverified")]
     fn get_unverified(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 2, |message| message.unverified.to_python(py))
+        guard(py, || self.0.show(py, 2, |message| message.unverified.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "Durability",
-            &[
-                ("local", self.get_local(py)),
-                ("replication", self.get_replication(py)),
-                ("unverified", self.get_unverified(py)),
-            ],
+            || repr(
+                py,
+                "Durability",
+                &[
+                    ("local", self.get_local(py)),
+                    ("replication", self.get_replication(py)),
+                    ("unverified", self.get_unverified(py)),
+                ],
+            ),
         )
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
 /// Bytes and what they are.
-#[pyclass(frozen, eq, name = "Value", module = "pillion.types.common")]
+#[pyclass(frozen, name = "Value", module = "pillion.types.common")]
 #[derive(PartialEq)]
 pub struct Value(Frozen<pillion::proto::common::v1::Value, 2>);
 impl FromPython for pillion::proto::common::v1::Value {
@@ -120,37 +158,59 @@ impl Value {
         signature = (*, data = In::default(), content_type = In::default()),
         text_signature = "(*, data=b'', content_type='')"
     )]
-    fn new(data: In<bytes::Bytes>, content_type: In<String>) -> Self {
-        Self(
-            pillion::proto::common::v1::Value {
-                data: data.0,
-                content_type: content_type.0,
-            }
-                .into(),
+    fn new(
+        py: Python<'_>,
+        data: In<bytes::Bytes>,
+        content_type: In<String>,
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::common::v1::Value {
+                        data: data.0,
+                        content_type: content_type.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     /// The bytes, kept exactly as they are.
     #[getter]
     #[pyo3(name = "data")]
     fn get_data(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.data.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.data.to_python(py)))
     }
     /// Media type (RFC 9110), for example `application/json`; empty if unknown.
     #[getter]
     #[pyo3(name = "content_type")]
     fn get_content_type(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.content_type.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.content_type.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "Value",
-            &[("data", self.get_data(py)), ("content_type", self.get_content_type(py))],
+            || repr(
+                py,
+                "Value",
+                &[
+                    ("data", self.get_data(py)),
+                    ("content_type", self.get_content_type(py)),
+                ],
+            ),
         )
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
 /// Proof of a lock grant: a write that bears it is refused when a newer grant exists.
-#[pyclass(frozen, eq, name = "Fence", module = "pillion.types.common")]
+#[pyclass(frozen, name = "Fence", module = "pillion.types.common")]
 #[derive(PartialEq)]
 pub struct Fence(Frozen<pillion::proto::common::v1::Fence, 3>);
 impl FromPython for pillion::proto::common::v1::Fence {
@@ -176,44 +236,64 @@ impl Fence {
         ),
         text_signature = "(*, lock_component='', resource='', token=0)"
     )]
-    fn new(lock_component: In<String>, resource: In<String>, token: In<u64>) -> Self {
-        Self(
-            pillion::proto::common::v1::Fence {
-                lock_component: lock_component.0,
-                resource: resource.0,
-                token: token.0,
-            }
-                .into(),
+    fn new(
+        py: Python<'_>,
+        lock_component: In<String>,
+        resource: In<String>,
+        token: In<u64>,
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::common::v1::Fence {
+                        lock_component: lock_component.0,
+                        resource: resource.0,
+                        token: token.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     /// The lock component that granted it.
     #[getter]
     #[pyo3(name = "lock_component")]
     fn get_lock_component(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.lock_component.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.lock_component.to_python(py)))
     }
     /// What was locked.
     #[getter]
     #[pyo3(name = "resource")]
     fn get_resource(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.resource.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.resource.to_python(py)))
     }
     /// Grows with every grant of the resource.
     #[getter]
     #[pyo3(name = "token")]
     fn get_token(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 2, |message| message.token.to_python(py))
+        guard(py, || self.0.show(py, 2, |message| message.token.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "Fence",
-            &[
-                ("lock_component", self.get_lock_component(py)),
-                ("resource", self.get_resource(py)),
-                ("token", self.get_token(py)),
-            ],
+            || repr(
+                py,
+                "Fence",
+                &[
+                    ("lock_component", self.get_lock_component(py)),
+                    ("resource", self.get_resource(py)),
+                    ("token", self.get_token(py)),
+                ],
+            ),
         )
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
 pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {

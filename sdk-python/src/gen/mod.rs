@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 use crate::call::Mode;
 use crate::client::Caller;
+use crate::guard::guard;
 pub mod common;
 pub mod actuator;
 pub mod state;
@@ -35,20 +36,20 @@ pub struct Apis(Caller);
 impl Apis {
     #[getter]
     fn actuator(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        actuator::ActuatorApi::object(py, &self.0)
+        guard(py, || actuator::ActuatorApi::object(py, &self.0))
     }
     #[getter]
     fn state(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        state::StateApi::object(py, &self.0)
+        guard(py, || state::StateApi::object(py, &self.0))
     }
     #[cfg(feature = "shapes")]
     #[getter]
     fn shapes(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        shapes::ShapesApi::object(py, &self.0)
+        guard(py, || shapes::ShapesApi::object(py, &self.0))
     }
     #[getter]
     fn testing(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        testing::TestingApi::object(py, &self.0)
+        guard(py, || testing::TestingApi::object(py, &self.0))
     }
 }
 /// Every API.
@@ -58,19 +59,19 @@ pub struct AsyncApis(Caller);
 impl AsyncApis {
     #[getter]
     fn actuator(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        actuator::AsyncActuatorApi::object(py, &self.0)
+        guard(py, || actuator::AsyncActuatorApi::object(py, &self.0))
     }
     #[getter]
     fn state(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        state::AsyncStateApi::object(py, &self.0)
+        guard(py, || state::AsyncStateApi::object(py, &self.0))
     }
     #[cfg(feature = "shapes")]
     #[getter]
     fn shapes(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        shapes::AsyncShapesApi::object(py, &self.0)
+        guard(py, || shapes::AsyncShapesApi::object(py, &self.0))
     }
     #[getter]
     fn testing(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        testing::AsyncTestingApi::object(py, &self.0)
+        guard(py, || testing::AsyncTestingApi::object(py, &self.0))
     }
 }

@@ -6,7 +6,8 @@ use crate::call::Options;
 use crate::cancel::CancelToken;
 use crate::client::{Caller, offered};
 use crate::convert::{FromPython, In, ToPython, wanted};
-use crate::message::{Enumeration, Frozen, repr, variant};
+use crate::guard::guard;
+use crate::message::{Enumeration, Frozen, compare, repr, variant};
 pub static ACT_REQUEST_ACT: Enumeration = Enumeration::new(
     "pillion_shapes",
     "ActRequestAct",
@@ -16,7 +17,7 @@ pub static EXPAND_REQUEST_THEN: Enumeration = Enumeration::new(
     "pillion_shapes",
     "ExpandRequestThen",
 );
-#[pyclass(frozen, eq, name = "Nested", module = "pillion_shapes")]
+#[pyclass(frozen, name = "Nested", module = "pillion_shapes")]
 #[derive(PartialEq)]
 pub struct Nested(Frozen<pillion::proto::testing::v1::Nested, 2>);
 impl FromPython for pillion::proto::testing::v1::Nested {
@@ -38,29 +39,49 @@ impl Nested {
         text_signature = "(*, name='', inner=None)"
     )]
     fn new(
+        py: Python<'_>,
         name: In<String>,
         inner: In<Option<pillion::proto::testing::v1::Nested>>,
-    ) -> Self {
-        Self(
-            pillion::proto::testing::v1::Nested {
-                name: name.0,
-                inner: inner.0.map(Into::into),
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::testing::v1::Nested {
+                        name: name.0,
+                        inner: inner.0.map(Into::into),
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "name")]
     fn get_name(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.name.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.name.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "inner")]
     fn get_inner(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.inner.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.inner.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "Nested", &[("name", self.get_name(py)), ("inner", self.get_inner(py))])
+        guard(
+            py,
+            || repr(
+                py,
+                "Nested",
+                &[("name", self.get_name(py)), ("inner", self.get_inner(py))],
+            ),
+        )
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
 variant!(KindsText, "Text", "pillion_shapes", "Kinds", "The variant `text`.");
@@ -137,7 +158,7 @@ impl ToPython for pillion::proto::testing::v1::kinds::Choice {
     }
 }
 /// One field of every kind.
-#[pyclass(frozen, eq, name = "Kinds", module = "pillion_shapes")]
+#[pyclass(frozen, name = "Kinds", module = "pillion_shapes")]
 #[derive(PartialEq)]
 pub struct Kinds(Frozen<pillion::proto::testing::v1::Kinds, 30>);
 impl FromPython for pillion::proto::testing::v1::Kinds {
@@ -191,6 +212,7 @@ impl Kinds {
         text_signature = "(*, double_value=0.0, float_value=0.0, int32_value=0, int64_value=0, uint32_value=0, uint64_value=0, sint32_value=0, sint64_value=0, fixed32_value=0, fixed64_value=0, sfixed32_value=0, sfixed64_value=0, bool_value=False, string_value='', bytes_value=b'', color=0, optional_string=None, optional_uint64=None, optional_color=None, nested=None, strings=(), nesteds=(), colors=(), blobs=(), labels={}, children={}, numbers={}, at=None, lasts=None, choice=None)"
     )]
     fn new(
+        py: Python<'_>,
         double_value: In<f64>,
         float_value: In<f32>,
         int32_value: In<i32>,
@@ -223,199 +245,234 @@ impl Kinds {
         at: In<Option<pillion::proto::Timestamp>>,
         lasts: In<Option<pillion::proto::Duration>>,
         choice: In<Option<pillion::proto::testing::v1::kinds::Choice>>,
-    ) -> Self {
-        Self(
-            pillion::proto::testing::v1::Kinds {
-                double_value: double_value.0,
-                float_value: float_value.0,
-                int32_value: int32_value.0,
-                int64_value: int64_value.0,
-                uint32_value: uint32_value.0,
-                uint64_value: uint64_value.0,
-                sint32_value: sint32_value.0,
-                sint64_value: sint64_value.0,
-                fixed32_value: fixed32_value.0,
-                fixed64_value: fixed64_value.0,
-                sfixed32_value: sfixed32_value.0,
-                sfixed64_value: sfixed64_value.0,
-                bool_value: bool_value.0,
-                string_value: string_value.0,
-                bytes_value: bytes_value.0,
-                color: color.0,
-                optional_string: optional_string.0,
-                optional_uint64: optional_uint64.0,
-                optional_color: optional_color.0,
-                nested: nested.0.map(Into::into),
-                strings: strings.0,
-                nesteds: nesteds.0,
-                colors: colors.0,
-                blobs: blobs.0,
-                labels: labels.0,
-                children: children.0,
-                numbers: numbers.0,
-                at: at.0,
-                lasts: lasts.0,
-                choice: choice.0,
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::testing::v1::Kinds {
+                        double_value: double_value.0,
+                        float_value: float_value.0,
+                        int32_value: int32_value.0,
+                        int64_value: int64_value.0,
+                        uint32_value: uint32_value.0,
+                        uint64_value: uint64_value.0,
+                        sint32_value: sint32_value.0,
+                        sint64_value: sint64_value.0,
+                        fixed32_value: fixed32_value.0,
+                        fixed64_value: fixed64_value.0,
+                        sfixed32_value: sfixed32_value.0,
+                        sfixed64_value: sfixed64_value.0,
+                        bool_value: bool_value.0,
+                        string_value: string_value.0,
+                        bytes_value: bytes_value.0,
+                        color: color.0,
+                        optional_string: optional_string.0,
+                        optional_uint64: optional_uint64.0,
+                        optional_color: optional_color.0,
+                        nested: nested.0.map(Into::into),
+                        strings: strings.0,
+                        nesteds: nesteds.0,
+                        colors: colors.0,
+                        blobs: blobs.0,
+                        labels: labels.0,
+                        children: children.0,
+                        numbers: numbers.0,
+                        at: at.0,
+                        lasts: lasts.0,
+                        choice: choice.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "double_value")]
     fn get_double_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.double_value.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.double_value.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "float_value")]
     fn get_float_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.float_value.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.float_value.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "int32_value")]
     fn get_int32_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 2, |message| message.int32_value.to_python(py))
+        guard(py, || self.0.show(py, 2, |message| message.int32_value.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "int64_value")]
     fn get_int64_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 3, |message| message.int64_value.to_python(py))
+        guard(py, || self.0.show(py, 3, |message| message.int64_value.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "uint32_value")]
     fn get_uint32_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 4, |message| message.uint32_value.to_python(py))
+        guard(py, || self.0.show(py, 4, |message| message.uint32_value.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "uint64_value")]
     fn get_uint64_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 5, |message| message.uint64_value.to_python(py))
+        guard(py, || self.0.show(py, 5, |message| message.uint64_value.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "sint32_value")]
     fn get_sint32_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 6, |message| message.sint32_value.to_python(py))
+        guard(py, || self.0.show(py, 6, |message| message.sint32_value.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "sint64_value")]
     fn get_sint64_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 7, |message| message.sint64_value.to_python(py))
+        guard(py, || self.0.show(py, 7, |message| message.sint64_value.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "fixed32_value")]
     fn get_fixed32_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 8, |message| message.fixed32_value.to_python(py))
+        guard(py, || self.0.show(py, 8, |message| message.fixed32_value.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "fixed64_value")]
     fn get_fixed64_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 9, |message| message.fixed64_value.to_python(py))
+        guard(py, || self.0.show(py, 9, |message| message.fixed64_value.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "sfixed32_value")]
     fn get_sfixed32_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 10, |message| message.sfixed32_value.to_python(py))
+        guard(py, || self.0.show(py, 10, |message| message.sfixed32_value.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "sfixed64_value")]
     fn get_sfixed64_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 11, |message| message.sfixed64_value.to_python(py))
+        guard(py, || self.0.show(py, 11, |message| message.sfixed64_value.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "bool_value")]
     fn get_bool_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 12, |message| message.bool_value.to_python(py))
+        guard(py, || self.0.show(py, 12, |message| message.bool_value.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "string_value")]
     fn get_string_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 13, |message| message.string_value.to_python(py))
+        guard(py, || self.0.show(py, 13, |message| message.string_value.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "bytes_value")]
     fn get_bytes_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 14, |message| message.bytes_value.to_python(py))
+        guard(py, || self.0.show(py, 14, |message| message.bytes_value.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "color")]
     fn get_color(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 15, |message| crate::r#gen::shapes::COLOR.one(py, message.color))
+        guard(
+            py,
+            || {
+                self
+                    .0
+                    .show(
+                        py,
+                        15,
+                        |message| crate::r#gen::shapes::COLOR.one(py, message.color),
+                    )
+            },
+        )
     }
     #[getter]
     #[pyo3(name = "optional_string")]
     fn get_optional_string(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 16, |message| message.optional_string.to_python(py))
+        guard(
+            py,
+            || self.0.show(py, 16, |message| message.optional_string.to_python(py)),
+        )
     }
     #[getter]
     #[pyo3(name = "optional_uint64")]
     fn get_optional_uint64(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 17, |message| message.optional_uint64.to_python(py))
+        guard(
+            py,
+            || self.0.show(py, 17, |message| message.optional_uint64.to_python(py)),
+        )
     }
     #[getter]
     #[pyo3(name = "optional_color")]
     fn get_optional_color(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0
-            .show(
-                py,
-                18,
-                |message| {
-                    crate::r#gen::shapes::COLOR.optional(py, message.optional_color)
-                },
-            )
+        guard(
+            py,
+            || {
+                self
+                    .0
+                    .show(
+                        py,
+                        18,
+                        |message| {
+                            crate::r#gen::shapes::COLOR
+                                .optional(py, message.optional_color)
+                        },
+                    )
+            },
+        )
     }
     #[getter]
     #[pyo3(name = "nested")]
     fn get_nested(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 19, |message| message.nested.to_python(py))
+        guard(py, || self.0.show(py, 19, |message| message.nested.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "strings")]
     fn get_strings(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 20, |message| message.strings.to_python(py))
+        guard(py, || self.0.show(py, 20, |message| message.strings.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "nesteds")]
     fn get_nesteds(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 21, |message| message.nesteds.to_python(py))
+        guard(py, || self.0.show(py, 21, |message| message.nesteds.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "colors")]
     fn get_colors(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0
-            .show(
-                py,
-                22,
-                |message| crate::r#gen::shapes::COLOR.many(py, &message.colors),
-            )
+        guard(
+            py,
+            || {
+                self
+                    .0
+                    .show(
+                        py,
+                        22,
+                        |message| crate::r#gen::shapes::COLOR.many(py, &message.colors),
+                    )
+            },
+        )
     }
     #[getter]
     #[pyo3(name = "blobs")]
     fn get_blobs(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 23, |message| message.blobs.to_python(py))
+        guard(py, || self.0.show(py, 23, |message| message.blobs.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "labels")]
     fn get_labels(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 24, |message| message.labels.to_python(py))
+        guard(py, || self.0.show(py, 24, |message| message.labels.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "children")]
     fn get_children(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 25, |message| message.children.to_python(py))
+        guard(py, || self.0.show(py, 25, |message| message.children.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "numbers")]
     fn get_numbers(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 26, |message| message.numbers.to_python(py))
+        guard(py, || self.0.show(py, 26, |message| message.numbers.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "at")]
     fn get_at(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 27, |message| message.at.to_python(py))
+        guard(py, || self.0.show(py, 27, |message| message.at.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "lasts")]
     fn get_lasts(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 28, |message| message.lasts.to_python(py))
+        guard(py, || self.0.show(py, 28, |message| message.lasts.to_python(py)))
     }
     #[classattr]
     #[pyo3(name = "Text")]
@@ -441,48 +498,58 @@ impl Kinds {
     #[getter]
     #[pyo3(name = "choice")]
     fn get_choice(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 29, |message| message.choice.to_python(py))
+        guard(py, || self.0.show(py, 29, |message| message.choice.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "Kinds",
-            &[
-                ("double_value", self.get_double_value(py)),
-                ("float_value", self.get_float_value(py)),
-                ("int32_value", self.get_int32_value(py)),
-                ("int64_value", self.get_int64_value(py)),
-                ("uint32_value", self.get_uint32_value(py)),
-                ("uint64_value", self.get_uint64_value(py)),
-                ("sint32_value", self.get_sint32_value(py)),
-                ("sint64_value", self.get_sint64_value(py)),
-                ("fixed32_value", self.get_fixed32_value(py)),
-                ("fixed64_value", self.get_fixed64_value(py)),
-                ("sfixed32_value", self.get_sfixed32_value(py)),
-                ("sfixed64_value", self.get_sfixed64_value(py)),
-                ("bool_value", self.get_bool_value(py)),
-                ("string_value", self.get_string_value(py)),
-                ("bytes_value", self.get_bytes_value(py)),
-                ("color", self.get_color(py)),
-                ("optional_string", self.get_optional_string(py)),
-                ("optional_uint64", self.get_optional_uint64(py)),
-                ("optional_color", self.get_optional_color(py)),
-                ("nested", self.get_nested(py)),
-                ("strings", self.get_strings(py)),
-                ("nesteds", self.get_nesteds(py)),
-                ("colors", self.get_colors(py)),
-                ("blobs", self.get_blobs(py)),
-                ("labels", self.get_labels(py)),
-                ("children", self.get_children(py)),
-                ("numbers", self.get_numbers(py)),
-                ("at", self.get_at(py)),
-                ("lasts", self.get_lasts(py)),
-                ("choice", self.get_choice(py)),
-            ],
+            || repr(
+                py,
+                "Kinds",
+                &[
+                    ("double_value", self.get_double_value(py)),
+                    ("float_value", self.get_float_value(py)),
+                    ("int32_value", self.get_int32_value(py)),
+                    ("int64_value", self.get_int64_value(py)),
+                    ("uint32_value", self.get_uint32_value(py)),
+                    ("uint64_value", self.get_uint64_value(py)),
+                    ("sint32_value", self.get_sint32_value(py)),
+                    ("sint64_value", self.get_sint64_value(py)),
+                    ("fixed32_value", self.get_fixed32_value(py)),
+                    ("fixed64_value", self.get_fixed64_value(py)),
+                    ("sfixed32_value", self.get_sfixed32_value(py)),
+                    ("sfixed64_value", self.get_sfixed64_value(py)),
+                    ("bool_value", self.get_bool_value(py)),
+                    ("string_value", self.get_string_value(py)),
+                    ("bytes_value", self.get_bytes_value(py)),
+                    ("color", self.get_color(py)),
+                    ("optional_string", self.get_optional_string(py)),
+                    ("optional_uint64", self.get_optional_uint64(py)),
+                    ("optional_color", self.get_optional_color(py)),
+                    ("nested", self.get_nested(py)),
+                    ("strings", self.get_strings(py)),
+                    ("nesteds", self.get_nesteds(py)),
+                    ("colors", self.get_colors(py)),
+                    ("blobs", self.get_blobs(py)),
+                    ("labels", self.get_labels(py)),
+                    ("children", self.get_children(py)),
+                    ("numbers", self.get_numbers(py)),
+                    ("at", self.get_at(py)),
+                    ("lasts", self.get_lasts(py)),
+                    ("choice", self.get_choice(py)),
+                ],
+            ),
         )
     }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
+    }
 }
-#[pyclass(frozen, eq, name = "EchoResponse", module = "pillion_shapes")]
+#[pyclass(frozen, name = "EchoResponse", module = "pillion_shapes")]
 #[derive(PartialEq)]
 pub struct EchoResponse(Frozen<pillion::proto::testing::v1::EchoResponse, 2>);
 impl FromPython for pillion::proto::testing::v1::EchoResponse {
@@ -506,36 +573,52 @@ impl EchoResponse {
         text_signature = "(*, label='', kinds=None)"
     )]
     fn new(
+        py: Python<'_>,
         label: In<String>,
         kinds: In<Option<pillion::proto::testing::v1::Kinds>>,
-    ) -> Self {
-        Self(
-            pillion::proto::testing::v1::EchoResponse {
-                label: label.0,
-                kinds: kinds.0.map(Into::into),
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::testing::v1::EchoResponse {
+                        label: label.0,
+                        kinds: kinds.0.map(Into::into),
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "label")]
     fn get_label(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.label.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.label.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "kinds")]
     fn get_kinds(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.kinds.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.kinds.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "EchoResponse",
-            &[("label", self.get_label(py)), ("kinds", self.get_kinds(py))],
+            || repr(
+                py,
+                "EchoResponse",
+                &[("label", self.get_label(py)), ("kinds", self.get_kinds(py))],
+            ),
         )
     }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
+    }
 }
-#[pyclass(frozen, eq, name = "ActResponse", module = "pillion_shapes")]
+#[pyclass(frozen, name = "ActResponse", module = "pillion_shapes")]
 #[derive(PartialEq)]
 pub struct ActResponse(Frozen<pillion::proto::testing::v1::ActResponse, 0>);
 impl FromPython for pillion::proto::testing::v1::ActResponse {
@@ -555,18 +638,30 @@ impl ToPython for pillion::proto::testing::v1::ActResponse {
 impl ActResponse {
     #[new]
     #[pyo3(signature = (), text_signature = "()")]
-    fn new() -> Self {
-        Self(
-            pillion::proto::testing::v1::ActResponse {
-            }
-                .into(),
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::testing::v1::ActResponse {
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "ActResponse", &[])
+        guard(py, || repr(py, "ActResponse", &[]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
-#[pyclass(frozen, eq, name = "ExpandResponse", module = "pillion_shapes")]
+#[pyclass(frozen, name = "ExpandResponse", module = "pillion_shapes")]
 #[derive(PartialEq)]
 pub struct ExpandResponse(Frozen<pillion::proto::testing::v1::ExpandResponse, 1>);
 impl FromPython for pillion::proto::testing::v1::ExpandResponse {
@@ -586,24 +681,36 @@ impl ToPython for pillion::proto::testing::v1::ExpandResponse {
 impl ExpandResponse {
     #[new]
     #[pyo3(signature = (index = In::default()), text_signature = "(index=0)")]
-    fn new(index: In<i32>) -> Self {
-        Self(
-            pillion::proto::testing::v1::ExpandResponse {
-                index: index.0,
-            }
-                .into(),
+    fn new(py: Python<'_>, index: In<i32>) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::testing::v1::ExpandResponse {
+                        index: index.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "index")]
     fn get_index(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.index.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.index.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "ExpandResponse", &[("index", self.get_index(py))])
+        guard(py, || repr(py, "ExpandResponse", &[("index", self.get_index(py))]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
-#[pyclass(frozen, eq, name = "CollectResponse", module = "pillion_shapes")]
+#[pyclass(frozen, name = "CollectResponse", module = "pillion_shapes")]
 #[derive(PartialEq)]
 pub struct CollectResponse(Frozen<pillion::proto::testing::v1::CollectResponse, 1>);
 impl FromPython for pillion::proto::testing::v1::CollectResponse {
@@ -623,21 +730,33 @@ impl ToPython for pillion::proto::testing::v1::CollectResponse {
 impl CollectResponse {
     #[new]
     #[pyo3(signature = (received = In::default()), text_signature = "(received=0)")]
-    fn new(received: In<u64>) -> Self {
-        Self(
-            pillion::proto::testing::v1::CollectResponse {
-                received: received.0,
-            }
-                .into(),
+    fn new(py: Python<'_>, received: In<u64>) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::testing::v1::CollectResponse {
+                        received: received.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "received")]
     fn get_received(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.received.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.received.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "CollectResponse", &[("received", self.get_received(py))])
+        guard(py, || repr(py, "CollectResponse", &[("received", self.get_received(py))]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
 variant!(
@@ -689,7 +808,7 @@ impl ToPython for pillion::proto::testing::v1::collect_request::Part {
         )
     }
 }
-#[pyclass(frozen, eq, name = "CollectRequest", module = "pillion_shapes")]
+#[pyclass(frozen, name = "CollectRequest", module = "pillion_shapes")]
 #[derive(PartialEq)]
 pub struct CollectRequest(Frozen<pillion::proto::testing::v1::CollectRequest, 1>);
 impl FromPython for pillion::proto::testing::v1::CollectRequest {
@@ -710,13 +829,19 @@ impl CollectRequest {
     #[new]
     #[pyo3(signature = (part = In::default()), text_signature = "(part=None)")]
     fn new(
+        py: Python<'_>,
         part: In<Option<pillion::proto::testing::v1::collect_request::Part>>,
-    ) -> Self {
-        Self(
-            pillion::proto::testing::v1::CollectRequest {
-                part: part.0,
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::testing::v1::CollectRequest {
+                        part: part.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[classattr]
@@ -733,13 +858,20 @@ impl CollectRequest {
     #[getter]
     #[pyo3(name = "part")]
     fn get_part(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.part.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.part.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "CollectRequest", &[("part", self.get_part(py))])
+        guard(py, || repr(py, "CollectRequest", &[("part", self.get_part(py))]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
-#[pyclass(frozen, eq, name = "ConverseResponse", module = "pillion_shapes")]
+#[pyclass(frozen, name = "ConverseResponse", module = "pillion_shapes")]
 #[derive(PartialEq)]
 pub struct ConverseResponse(Frozen<pillion::proto::testing::v1::ConverseResponse, 1>);
 impl FromPython for pillion::proto::testing::v1::ConverseResponse {
@@ -759,24 +891,36 @@ impl ToPython for pillion::proto::testing::v1::ConverseResponse {
 impl ConverseResponse {
     #[new]
     #[pyo3(signature = (text = In::default()), text_signature = "(text='')")]
-    fn new(text: In<String>) -> Self {
-        Self(
-            pillion::proto::testing::v1::ConverseResponse {
-                text: text.0,
-            }
-                .into(),
+    fn new(py: Python<'_>, text: In<String>) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::testing::v1::ConverseResponse {
+                        text: text.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "text")]
     fn get_text(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.text.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.text.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "ConverseResponse", &[("text", self.get_text(py))])
+        guard(py, || repr(py, "ConverseResponse", &[("text", self.get_text(py))]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
-#[pyclass(frozen, eq, name = "ConverseRequest", module = "pillion_shapes")]
+#[pyclass(frozen, name = "ConverseRequest", module = "pillion_shapes")]
 #[derive(PartialEq)]
 pub struct ConverseRequest(Frozen<pillion::proto::testing::v1::ConverseRequest, 1>);
 impl FromPython for pillion::proto::testing::v1::ConverseRequest {
@@ -796,24 +940,36 @@ impl ToPython for pillion::proto::testing::v1::ConverseRequest {
 impl ConverseRequest {
     #[new]
     #[pyo3(signature = (text = In::default()), text_signature = "(text='')")]
-    fn new(text: In<String>) -> Self {
-        Self(
-            pillion::proto::testing::v1::ConverseRequest {
-                text: text.0,
-            }
-                .into(),
+    fn new(py: Python<'_>, text: In<String>) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::testing::v1::ConverseRequest {
+                        text: text.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "text")]
     fn get_text(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.text.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.text.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "ConverseRequest", &[("text", self.get_text(py))])
+        guard(py, || repr(py, "ConverseRequest", &[("text", self.get_text(py))]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
-#[pyclass(frozen, eq, name = "CountResponse", module = "pillion_shapes")]
+#[pyclass(frozen, name = "CountResponse", module = "pillion_shapes")]
 #[derive(PartialEq)]
 pub struct CountResponse(Frozen<pillion::proto::testing::v1::CountResponse, 5>);
 impl FromPython for pillion::proto::testing::v1::CountResponse {
@@ -844,63 +1000,79 @@ impl CountResponse {
         text_signature = "(*, open=0, succeeded=0, failed=0, dropped=0, uploads=0)"
     )]
     fn new(
+        py: Python<'_>,
         open: In<u64>,
         succeeded: In<u64>,
         failed: In<u64>,
         dropped: In<u64>,
         uploads: In<u64>,
-    ) -> Self {
-        Self(
-            pillion::proto::testing::v1::CountResponse {
-                open: open.0,
-                succeeded: succeeded.0,
-                failed: failed.0,
-                dropped: dropped.0,
-                uploads: uploads.0,
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::testing::v1::CountResponse {
+                        open: open.0,
+                        succeeded: succeeded.0,
+                        failed: failed.0,
+                        dropped: dropped.0,
+                        uploads: uploads.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     /// Calls that have begun and not ended, this one not counted.
     #[getter]
     #[pyo3(name = "open")]
     fn get_open(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.open.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.open.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "succeeded")]
     fn get_succeeded(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.succeeded.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.succeeded.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "failed")]
     fn get_failed(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 2, |message| message.failed.to_python(py))
+        guard(py, || self.0.show(py, 2, |message| message.failed.to_python(py)))
     }
     /// Ended by being dropped: the caller went away or the deadline passed.
     #[getter]
     #[pyo3(name = "dropped")]
     fn get_dropped(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 3, |message| message.dropped.to_python(py))
+        guard(py, || self.0.show(py, 3, |message| message.dropped.to_python(py)))
     }
     /// Uploads that were taken as complete.
     #[getter]
     #[pyo3(name = "uploads")]
     fn get_uploads(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 4, |message| message.uploads.to_python(py))
+        guard(py, || self.0.show(py, 4, |message| message.uploads.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "CountResponse",
-            &[
-                ("open", self.get_open(py)),
-                ("succeeded", self.get_succeeded(py)),
-                ("failed", self.get_failed(py)),
-                ("dropped", self.get_dropped(py)),
-                ("uploads", self.get_uploads(py)),
-            ],
+            || repr(
+                py,
+                "CountResponse",
+                &[
+                    ("open", self.get_open(py)),
+                    ("succeeded", self.get_succeeded(py)),
+                    ("failed", self.get_failed(py)),
+                    ("dropped", self.get_dropped(py)),
+                    ("uploads", self.get_uploads(py)),
+                ],
+            ),
         )
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
 #[pyclass(frozen, subclass, name = "ShapesApi", module = "pillion.apis")]
@@ -923,6 +1095,21 @@ impl AsyncShapesApi {
 #[pymethods]
 impl ShapesApi {
     /// Unary: answers with the kinds it was given.
+    ///
+    /// Args:
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `shapes.EchoResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.shapes.echo(kinds)
     #[pyo3(
         name = "echo",
         signature = (
@@ -946,22 +1133,43 @@ impl ShapesApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::testing::v1::EchoRequest {
-            kinds: kinds.0.map(Into::into),
-            label: label.0,
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = offered(apis.shapes.as_ref(), "shapes");
-                    async move { api?.echo(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::testing::v1::EchoRequest {
+                    kinds: kinds.0.map(Into::into),
+                    label: label.0,
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = offered(apis.shapes.as_ref(), "shapes");
+                            async move { api?.echo(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
     /// Unary: does what it is told: waits, panics or fails.
+    ///
+    /// Args:
+    ///     reason: The code of the error: `state.etag_mismatch`.
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `shapes.ActResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.shapes.act(act)
     #[pyo3(
         name = "act",
         signature = (
@@ -989,24 +1197,47 @@ impl ShapesApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::testing::v1::ActRequest {
-            act: act.0,
-            after: after.0,
-            reason: reason.0,
-            metadata: metadata.0,
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = offered(apis.shapes.as_ref(), "shapes");
-                    async move { api?.act(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::testing::v1::ActRequest {
+                    act: act.0,
+                    after: after.0,
+                    reason: reason.0,
+                    metadata: metadata.0,
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = offered(apis.shapes.as_ref(), "shapes");
+                            async move { api?.act(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
     /// Server stream: counts, and then ends, fails, or goes on after an error.
+    ///
+    /// Args:
+    ///     every: Wait so long before each item.
+    ///     timeout: How long the whole stream may last; without it, for as long as it is wanted.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A stream of `shapes.ExpandResponse`; close it, or use it with `with`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     with p.apis.shapes.expand(count) as stream:
+    ///         for message in stream:
+    ///             print(message)
     #[pyo3(
         name = "expand",
         signature = (
@@ -1032,23 +1263,45 @@ impl ShapesApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::testing::v1::ExpandRequest {
-            count: count.0,
-            then: then.0,
-            every: every.0,
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .stream(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = offered(apis.shapes.as_ref(), "shapes");
-                    async move { api?.expand(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::testing::v1::ExpandRequest {
+                    count: count.0,
+                    then: then.0,
+                    every: every.0,
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .stream(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = offered(apis.shapes.as_ref(), "shapes");
+                            async move { api?.expand(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
     /// Client stream: an upload that ends with an explicit final message that bears the length.
+    ///
+    /// Args:
+    ///     timeout: How long the whole stream may last; without it, for as long as it is wanted.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     An upload, whose `finish` gives a `shapes.CollectResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     with p.apis.shapes.collect() as upload:
+    ///         upload.send(message)
+    ///         answer = upload.finish()
     #[pyo3(
         name = "collect",
         signature = (*, timeout = None, app_id = None, token = None, cancel = None),
@@ -1062,22 +1315,45 @@ impl ShapesApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .upload::<
-                _,
-                _,
-                _,
-            >(
-                py,
-                options,
-                move |apis, cx, requests| {
-                    let api = offered(apis.shapes.as_ref(), "shapes");
-                    async move { api?.collect(&cx, requests).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .upload::<
+                        _,
+                        _,
+                        _,
+                    >(
+                        py,
+                        options,
+                        move |apis, cx, requests| {
+                            let api = offered(apis.shapes.as_ref(), "shapes");
+                            async move { api?.collect(&cx, requests).await }
+                        },
+                    )
+            },
+        )
     }
     /// Duplex: answers every message with its text in capitals.
+    ///
+    /// Args:
+    ///     timeout: How long the whole stream may last; without it, for as long as it is wanted.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     Both sides of a stream, which gives `shapes.ConverseResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     with p.apis.shapes.converse() as stream:
+    ///         stream.send(message)
+    ///         for message in stream:
+    ///             print(message)
     #[pyo3(
         name = "converse",
         signature = (*, timeout = None, app_id = None, token = None, cancel = None),
@@ -1091,22 +1367,42 @@ impl ShapesApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .duplex::<
-                _,
-                _,
-                _,
-            >(
-                py,
-                options,
-                move |apis, cx, requests| {
-                    let api = offered(apis.shapes.as_ref(), "shapes");
-                    async move { api?.converse(&cx, requests).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .duplex::<
+                        _,
+                        _,
+                        _,
+                    >(
+                        py,
+                        options,
+                        move |apis, cx, requests| {
+                            let api = offered(apis.shapes.as_ref(), "shapes");
+                            async move { api?.converse(&cx, requests).await }
+                        },
+                    )
+            },
+        )
     }
     /// How many calls of this service are under way, and how the finished ones ended.
+    ///
+    /// Args:
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `shapes.CountResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.shapes.count()
     #[pyo3(
         name = "count",
         signature = (*, timeout = None, app_id = None, token = None, cancel = None),
@@ -1120,18 +1416,23 @@ impl ShapesApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::testing::v1::CountRequest {
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = offered(apis.shapes.as_ref(), "shapes");
-                    async move { api?.count(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::testing::v1::CountRequest {
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = offered(apis.shapes.as_ref(), "shapes");
+                            async move { api?.count(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
 }
 pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {

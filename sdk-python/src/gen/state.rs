@@ -6,9 +6,10 @@ use crate::call::Options;
 use crate::cancel::CancelToken;
 use crate::client::{Caller, offered};
 use crate::convert::{FromPython, In, ToPython, wanted};
-use crate::message::{Enumeration, Frozen, repr, variant};
+use crate::guard::guard;
+use crate::message::{Enumeration, Frozen, compare, repr, variant};
 /// An entry of a store.
-#[pyclass(frozen, eq, name = "Entry", module = "pillion.types.state")]
+#[pyclass(frozen, name = "Entry", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct Entry(Frozen<pillion::proto::state::v1::Entry, 4>);
 impl FromPython for pillion::proto::state::v1::Entry {
@@ -36,57 +37,73 @@ impl Entry {
         text_signature = "(*, key='', value=None, etag='', expires_in=None)"
     )]
     fn new(
+        py: Python<'_>,
         key: In<String>,
         value: In<Option<pillion::proto::common::v1::Value>>,
         etag: In<String>,
         expires_in: In<Option<pillion::proto::Duration>>,
-    ) -> Self {
-        Self(
-            pillion::proto::state::v1::Entry {
-                key: key.0,
-                value: value.0.map(Into::into),
-                etag: etag.0,
-                expires_in: expires_in.0,
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::Entry {
+                        key: key.0,
+                        value: value.0.map(Into::into),
+                        etag: etag.0,
+                        expires_in: expires_in.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "key")]
     fn get_key(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.key.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.key.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "value")]
     fn get_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.value.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.value.to_python(py)))
     }
     /// Opaque; pass it on as it is.
     #[getter]
     #[pyo3(name = "etag")]
     fn get_etag(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 2, |message| message.etag.to_python(py))
+        guard(py, || self.0.show(py, 2, |message| message.etag.to_python(py)))
     }
     /// How long the entry will still be readable; absent if it stays.
     #[getter]
     #[pyo3(name = "expires_in")]
     fn get_expires_in(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 3, |message| message.expires_in.to_python(py))
+        guard(py, || self.0.show(py, 3, |message| message.expires_in.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "Entry",
-            &[
-                ("key", self.get_key(py)),
-                ("value", self.get_value(py)),
-                ("etag", self.get_etag(py)),
-                ("expires_in", self.get_expires_in(py)),
-            ],
+            || repr(
+                py,
+                "Entry",
+                &[
+                    ("key", self.get_key(py)),
+                    ("value", self.get_value(py)),
+                    ("etag", self.get_etag(py)),
+                    ("expires_in", self.get_expires_in(py)),
+                ],
+            ),
         )
     }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
+    }
 }
-#[pyclass(frozen, eq, name = "GetResponse", module = "pillion.types.state")]
+#[pyclass(frozen, name = "GetResponse", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct GetResponse(Frozen<pillion::proto::state::v1::GetResponse, 1>);
 impl FromPython for pillion::proto::state::v1::GetResponse {
@@ -106,26 +123,41 @@ impl ToPython for pillion::proto::state::v1::GetResponse {
 impl GetResponse {
     #[new]
     #[pyo3(signature = (entry = In::default()), text_signature = "(entry=None)")]
-    fn new(entry: In<Option<pillion::proto::state::v1::Entry>>) -> Self {
-        Self(
-            pillion::proto::state::v1::GetResponse {
-                entry: entry.0.map(Into::into),
-            }
-                .into(),
+    fn new(
+        py: Python<'_>,
+        entry: In<Option<pillion::proto::state::v1::Entry>>,
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::GetResponse {
+                        entry: entry.0.map(Into::into),
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     /// Absent if the key has no entry.
     #[getter]
     #[pyo3(name = "entry")]
     fn get_entry(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.entry.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.entry.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "GetResponse", &[("entry", self.get_entry(py))])
+        guard(py, || repr(py, "GetResponse", &[("entry", self.get_entry(py))]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
 /// What was found under one key.
-#[pyclass(frozen, eq, name = "GetResult", module = "pillion.types.state")]
+#[pyclass(frozen, name = "GetResult", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct GetResult(Frozen<pillion::proto::state::v1::GetResult, 3>);
 impl FromPython for pillion::proto::state::v1::GetResult {
@@ -152,49 +184,65 @@ impl GetResult {
         text_signature = "(*, key='', entry=None, error=None)"
     )]
     fn new(
+        py: Python<'_>,
         key: In<String>,
         entry: In<Option<pillion::proto::state::v1::Entry>>,
         error: In<Option<pillion::proto::common::v1::Error>>,
-    ) -> Self {
-        Self(
-            pillion::proto::state::v1::GetResult {
-                key: key.0,
-                entry: entry.0.map(Into::into),
-                error: error.0.map(Into::into),
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::GetResult {
+                        key: key.0,
+                        entry: entry.0.map(Into::into),
+                        error: error.0.map(Into::into),
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "key")]
     fn get_key(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.key.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.key.to_python(py)))
     }
     /// Absent if the key has no entry, or if reading it failed.
     #[getter]
     #[pyo3(name = "entry")]
     fn get_entry(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.entry.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.entry.to_python(py)))
     }
     /// Why this key could not be read.
     #[getter]
     #[pyo3(name = "error")]
     fn get_error(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 2, |message| message.error.to_python(py))
+        guard(py, || self.0.show(py, 2, |message| message.error.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "GetResult",
-            &[
-                ("key", self.get_key(py)),
-                ("entry", self.get_entry(py)),
-                ("error", self.get_error(py)),
-            ],
+            || repr(
+                py,
+                "GetResult",
+                &[
+                    ("key", self.get_key(py)),
+                    ("entry", self.get_entry(py)),
+                    ("error", self.get_error(py)),
+                ],
+            ),
         )
     }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
+    }
 }
-#[pyclass(frozen, eq, name = "GetManyResponse", module = "pillion.types.state")]
+#[pyclass(frozen, name = "GetManyResponse", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct GetManyResponse(Frozen<pillion::proto::state::v1::GetManyResponse, 1>);
 impl FromPython for pillion::proto::state::v1::GetManyResponse {
@@ -214,24 +262,39 @@ impl ToPython for pillion::proto::state::v1::GetManyResponse {
 impl GetManyResponse {
     #[new]
     #[pyo3(signature = (results = In::default()), text_signature = "(results=())")]
-    fn new(results: In<Vec<pillion::proto::state::v1::GetResult>>) -> Self {
-        Self(
-            pillion::proto::state::v1::GetManyResponse {
-                results: results.0,
-            }
-                .into(),
+    fn new(
+        py: Python<'_>,
+        results: In<Vec<pillion::proto::state::v1::GetResult>>,
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::GetManyResponse {
+                        results: results.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "results")]
     fn get_results(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.results.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.results.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "GetManyResponse", &[("results", self.get_results(py))])
+        guard(py, || repr(py, "GetManyResponse", &[("results", self.get_results(py))]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
-#[pyclass(frozen, eq, name = "SetResponse", module = "pillion.types.state")]
+#[pyclass(frozen, name = "SetResponse", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct SetResponse(Frozen<pillion::proto::state::v1::SetResponse, 3>);
 impl FromPython for pillion::proto::state::v1::SetResponse {
@@ -260,55 +323,80 @@ impl SetResponse {
         text_signature = "(*, etag='', durability=None, fence_check=0)"
     )]
     fn new(
+        py: Python<'_>,
         etag: In<String>,
         durability: In<Option<pillion::proto::common::v1::Durability>>,
         fence_check: In<i32>,
-    ) -> Self {
-        Self(
-            pillion::proto::state::v1::SetResponse {
-                etag: etag.0,
-                durability: durability.0.map(Into::into),
-                fence_check: fence_check.0,
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::SetResponse {
+                        etag: etag.0,
+                        durability: durability.0.map(Into::into),
+                        fence_check: fence_check.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     /// The etag of the entry after the write.
     #[getter]
     #[pyo3(name = "etag")]
     fn get_etag(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.etag.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.etag.to_python(py)))
     }
     /// What the acknowledgement is worth.
     #[getter]
     #[pyo3(name = "durability")]
     fn get_durability(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.durability.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.durability.to_python(py)))
     }
     /// How the fence was checked, if there was one.
     #[getter]
     #[pyo3(name = "fence_check")]
     fn get_fence_check(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0
-            .show(
-                py,
-                2,
-                |message| crate::r#gen::common::FENCE_CHECK.one(py, message.fence_check),
-            )
-    }
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "SetResponse",
-            &[
-                ("etag", self.get_etag(py)),
-                ("durability", self.get_durability(py)),
-                ("fence_check", self.get_fence_check(py)),
-            ],
+            || {
+                self
+                    .0
+                    .show(
+                        py,
+                        2,
+                        |message| {
+                            crate::r#gen::common::FENCE_CHECK
+                                .one(py, message.fence_check)
+                        },
+                    )
+            },
         )
     }
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        guard(
+            py,
+            || repr(
+                py,
+                "SetResponse",
+                &[
+                    ("etag", self.get_etag(py)),
+                    ("durability", self.get_durability(py)),
+                    ("fence_check", self.get_fence_check(py)),
+                ],
+            ),
+        )
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
+    }
 }
-#[pyclass(frozen, eq, name = "IfAbsent", module = "pillion.types.state")]
+#[pyclass(frozen, name = "IfAbsent", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct IfAbsent(Frozen<pillion::proto::state::v1::IfAbsent, 0>);
 impl FromPython for pillion::proto::state::v1::IfAbsent {
@@ -326,18 +414,30 @@ impl ToPython for pillion::proto::state::v1::IfAbsent {
 impl IfAbsent {
     #[new]
     #[pyo3(signature = (), text_signature = "()")]
-    fn new() -> Self {
-        Self(
-            pillion::proto::state::v1::IfAbsent {
-            }
-                .into(),
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::IfAbsent {
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "IfAbsent", &[])
+        guard(py, || repr(py, "IfAbsent", &[]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
-#[pyclass(frozen, eq, name = "FirstWrite", module = "pillion.types.state")]
+#[pyclass(frozen, name = "FirstWrite", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct FirstWrite(Frozen<pillion::proto::state::v1::FirstWrite, 1>);
 impl FromPython for pillion::proto::state::v1::FirstWrite {
@@ -355,21 +455,33 @@ impl ToPython for pillion::proto::state::v1::FirstWrite {
 impl FirstWrite {
     #[new]
     #[pyo3(signature = (etag = In::default()), text_signature = "(etag=None)")]
-    fn new(etag: In<Option<String>>) -> Self {
-        Self(
-            pillion::proto::state::v1::FirstWrite {
-                etag: etag.0,
-            }
-                .into(),
+    fn new(py: Python<'_>, etag: In<Option<String>>) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::FirstWrite {
+                        etag: etag.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "etag")]
     fn get_etag(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.etag.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.etag.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "FirstWrite", &[("etag", self.get_etag(py))])
+        guard(py, || repr(py, "FirstWrite", &[("etag", self.get_etag(py))]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
 variant!(
@@ -471,7 +583,7 @@ impl ToPython for pillion::proto::state::v1::condition::Kind {
     }
 }
 /// What must hold for a write to take effect. Without one the last write wins.
-#[pyclass(frozen, eq, name = "Condition", module = "pillion.types.state")]
+#[pyclass(frozen, name = "Condition", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct Condition(Frozen<pillion::proto::state::v1::Condition, 1>);
 impl FromPython for pillion::proto::state::v1::Condition {
@@ -489,12 +601,20 @@ impl ToPython for pillion::proto::state::v1::Condition {
 impl Condition {
     #[new]
     #[pyo3(signature = (kind = In::default()), text_signature = "(kind=None)")]
-    fn new(kind: In<Option<pillion::proto::state::v1::condition::Kind>>) -> Self {
-        Self(
-            pillion::proto::state::v1::Condition {
-                kind: kind.0,
-            }
-                .into(),
+    fn new(
+        py: Python<'_>,
+        kind: In<Option<pillion::proto::state::v1::condition::Kind>>,
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::Condition {
+                        kind: kind.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[classattr]
@@ -521,14 +641,21 @@ impl Condition {
     #[getter]
     #[pyo3(name = "kind")]
     fn get_kind(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.kind.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.kind.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "Condition", &[("kind", self.get_kind(py))])
+        guard(py, || repr(py, "Condition", &[("kind", self.get_kind(py))]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
 /// What became of one write of many.
-#[pyclass(frozen, eq, name = "WriteResult", module = "pillion.types.state")]
+#[pyclass(frozen, name = "WriteResult", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct WriteResult(Frozen<pillion::proto::state::v1::WriteResult, 4>);
 impl FromPython for pillion::proto::state::v1::WriteResult {
@@ -558,58 +685,74 @@ impl WriteResult {
         text_signature = "(*, key='', etag='', existed=False, error=None)"
     )]
     fn new(
+        py: Python<'_>,
         key: In<String>,
         etag: In<String>,
         existed: In<bool>,
         error: In<Option<pillion::proto::common::v1::Error>>,
-    ) -> Self {
-        Self(
-            pillion::proto::state::v1::WriteResult {
-                key: key.0,
-                etag: etag.0,
-                existed: existed.0,
-                error: error.0.map(Into::into),
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::WriteResult {
+                        key: key.0,
+                        etag: etag.0,
+                        existed: existed.0,
+                        error: error.0.map(Into::into),
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "key")]
     fn get_key(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.key.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.key.to_python(py)))
     }
     /// The etag after the write; empty after a delete or an error.
     #[getter]
     #[pyo3(name = "etag")]
     fn get_etag(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.etag.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.etag.to_python(py)))
     }
     /// Whether there was an entry before; only for writes that took effect.
     #[getter]
     #[pyo3(name = "existed")]
     fn get_existed(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 2, |message| message.existed.to_python(py))
+        guard(py, || self.0.show(py, 2, |message| message.existed.to_python(py)))
     }
     /// Why this write failed; its outcome says whether it may have taken effect.
     #[getter]
     #[pyo3(name = "error")]
     fn get_error(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 3, |message| message.error.to_python(py))
+        guard(py, || self.0.show(py, 3, |message| message.error.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "WriteResult",
-            &[
-                ("key", self.get_key(py)),
-                ("etag", self.get_etag(py)),
-                ("existed", self.get_existed(py)),
-                ("error", self.get_error(py)),
-            ],
+            || repr(
+                py,
+                "WriteResult",
+                &[
+                    ("key", self.get_key(py)),
+                    ("etag", self.get_etag(py)),
+                    ("existed", self.get_existed(py)),
+                    ("error", self.get_error(py)),
+                ],
+            ),
         )
     }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
+    }
 }
-#[pyclass(frozen, eq, name = "SetManyResponse", module = "pillion.types.state")]
+#[pyclass(frozen, name = "SetManyResponse", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct SetManyResponse(Frozen<pillion::proto::state::v1::SetManyResponse, 3>);
 impl FromPython for pillion::proto::state::v1::SetManyResponse {
@@ -638,55 +781,80 @@ impl SetManyResponse {
         text_signature = "(*, results=(), durability=None, fence_check=0)"
     )]
     fn new(
+        py: Python<'_>,
         results: In<Vec<pillion::proto::state::v1::WriteResult>>,
         durability: In<Option<pillion::proto::common::v1::Durability>>,
         fence_check: In<i32>,
-    ) -> Self {
-        Self(
-            pillion::proto::state::v1::SetManyResponse {
-                results: results.0,
-                durability: durability.0.map(Into::into),
-                fence_check: fence_check.0,
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::SetManyResponse {
+                        results: results.0,
+                        durability: durability.0.map(Into::into),
+                        fence_check: fence_check.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "results")]
     fn get_results(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.results.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.results.to_python(py)))
     }
     /// What the acknowledgements are worth.
     #[getter]
     #[pyo3(name = "durability")]
     fn get_durability(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.durability.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.durability.to_python(py)))
     }
     /// How the fence was checked, if there was one.
     #[getter]
     #[pyo3(name = "fence_check")]
     fn get_fence_check(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0
-            .show(
-                py,
-                2,
-                |message| crate::r#gen::common::FENCE_CHECK.one(py, message.fence_check),
-            )
+        guard(
+            py,
+            || {
+                self
+                    .0
+                    .show(
+                        py,
+                        2,
+                        |message| {
+                            crate::r#gen::common::FENCE_CHECK
+                                .one(py, message.fence_check)
+                        },
+                    )
+            },
+        )
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "SetManyResponse",
-            &[
-                ("results", self.get_results(py)),
-                ("durability", self.get_durability(py)),
-                ("fence_check", self.get_fence_check(py)),
-            ],
+            || repr(
+                py,
+                "SetManyResponse",
+                &[
+                    ("results", self.get_results(py)),
+                    ("durability", self.get_durability(py)),
+                    ("fence_check", self.get_fence_check(py)),
+                ],
+            ),
         )
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
 /// One write of many; the fields mean what they mean in `SetRequest`.
-#[pyclass(frozen, eq, name = "SetItem", module = "pillion.types.state")]
+#[pyclass(frozen, name = "SetItem", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct SetItem(Frozen<pillion::proto::state::v1::SetItem, 5>);
 impl FromPython for pillion::proto::state::v1::SetItem {
@@ -715,63 +883,79 @@ impl SetItem {
         text_signature = "(*, key='', value=None, condition=None, ttl=None, keep_ttl=False)"
     )]
     fn new(
+        py: Python<'_>,
         key: In<String>,
         value: In<Option<pillion::proto::common::v1::Value>>,
         condition: In<Option<pillion::proto::state::v1::Condition>>,
         ttl: In<Option<pillion::proto::Duration>>,
         keep_ttl: In<bool>,
-    ) -> Self {
-        Self(
-            pillion::proto::state::v1::SetItem {
-                key: key.0,
-                value: value.0.map(Into::into),
-                condition: condition.0.map(Into::into),
-                ttl: ttl.0,
-                keep_ttl: keep_ttl.0,
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::SetItem {
+                        key: key.0,
+                        value: value.0.map(Into::into),
+                        condition: condition.0.map(Into::into),
+                        ttl: ttl.0,
+                        keep_ttl: keep_ttl.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "key")]
     fn get_key(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.key.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.key.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "value")]
     fn get_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.value.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.value.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "condition")]
     fn get_condition(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 2, |message| message.condition.to_python(py))
+        guard(py, || self.0.show(py, 2, |message| message.condition.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "ttl")]
     fn get_ttl(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 3, |message| message.ttl.to_python(py))
+        guard(py, || self.0.show(py, 3, |message| message.ttl.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "keep_ttl")]
     fn get_keep_ttl(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 4, |message| message.keep_ttl.to_python(py))
+        guard(py, || self.0.show(py, 4, |message| message.keep_ttl.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "SetItem",
-            &[
-                ("key", self.get_key(py)),
-                ("value", self.get_value(py)),
-                ("condition", self.get_condition(py)),
-                ("ttl", self.get_ttl(py)),
-                ("keep_ttl", self.get_keep_ttl(py)),
-            ],
+            || repr(
+                py,
+                "SetItem",
+                &[
+                    ("key", self.get_key(py)),
+                    ("value", self.get_value(py)),
+                    ("condition", self.get_condition(py)),
+                    ("ttl", self.get_ttl(py)),
+                    ("keep_ttl", self.get_keep_ttl(py)),
+                ],
+            ),
         )
     }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
+    }
 }
-#[pyclass(frozen, eq, name = "DeleteResponse", module = "pillion.types.state")]
+#[pyclass(frozen, name = "DeleteResponse", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct DeleteResponse(Frozen<pillion::proto::state::v1::DeleteResponse, 3>);
 impl FromPython for pillion::proto::state::v1::DeleteResponse {
@@ -800,55 +984,80 @@ impl DeleteResponse {
         text_signature = "(*, existed=False, durability=None, fence_check=0)"
     )]
     fn new(
+        py: Python<'_>,
         existed: In<bool>,
         durability: In<Option<pillion::proto::common::v1::Durability>>,
         fence_check: In<i32>,
-    ) -> Self {
-        Self(
-            pillion::proto::state::v1::DeleteResponse {
-                existed: existed.0,
-                durability: durability.0.map(Into::into),
-                fence_check: fence_check.0,
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::DeleteResponse {
+                        existed: existed.0,
+                        durability: durability.0.map(Into::into),
+                        fence_check: fence_check.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     /// Whether there was an entry.
     #[getter]
     #[pyo3(name = "existed")]
     fn get_existed(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.existed.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.existed.to_python(py)))
     }
     /// What the acknowledgement is worth.
     #[getter]
     #[pyo3(name = "durability")]
     fn get_durability(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.durability.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.durability.to_python(py)))
     }
     /// How the fence was checked, if there was one.
     #[getter]
     #[pyo3(name = "fence_check")]
     fn get_fence_check(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0
-            .show(
-                py,
-                2,
-                |message| crate::r#gen::common::FENCE_CHECK.one(py, message.fence_check),
-            )
-    }
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "DeleteResponse",
-            &[
-                ("existed", self.get_existed(py)),
-                ("durability", self.get_durability(py)),
-                ("fence_check", self.get_fence_check(py)),
-            ],
+            || {
+                self
+                    .0
+                    .show(
+                        py,
+                        2,
+                        |message| {
+                            crate::r#gen::common::FENCE_CHECK
+                                .one(py, message.fence_check)
+                        },
+                    )
+            },
         )
     }
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        guard(
+            py,
+            || repr(
+                py,
+                "DeleteResponse",
+                &[
+                    ("existed", self.get_existed(py)),
+                    ("durability", self.get_durability(py)),
+                    ("fence_check", self.get_fence_check(py)),
+                ],
+            ),
+        )
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
+    }
 }
-#[pyclass(frozen, eq, name = "DeleteManyResponse", module = "pillion.types.state")]
+#[pyclass(frozen, name = "DeleteManyResponse", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct DeleteManyResponse(Frozen<pillion::proto::state::v1::DeleteManyResponse, 3>);
 impl FromPython for pillion::proto::state::v1::DeleteManyResponse {
@@ -877,55 +1086,80 @@ impl DeleteManyResponse {
         text_signature = "(*, results=(), durability=None, fence_check=0)"
     )]
     fn new(
+        py: Python<'_>,
         results: In<Vec<pillion::proto::state::v1::WriteResult>>,
         durability: In<Option<pillion::proto::common::v1::Durability>>,
         fence_check: In<i32>,
-    ) -> Self {
-        Self(
-            pillion::proto::state::v1::DeleteManyResponse {
-                results: results.0,
-                durability: durability.0.map(Into::into),
-                fence_check: fence_check.0,
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::DeleteManyResponse {
+                        results: results.0,
+                        durability: durability.0.map(Into::into),
+                        fence_check: fence_check.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "results")]
     fn get_results(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.results.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.results.to_python(py)))
     }
     /// What the acknowledgements are worth.
     #[getter]
     #[pyo3(name = "durability")]
     fn get_durability(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.durability.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.durability.to_python(py)))
     }
     /// How the fence was checked, if there was one.
     #[getter]
     #[pyo3(name = "fence_check")]
     fn get_fence_check(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0
-            .show(
-                py,
-                2,
-                |message| crate::r#gen::common::FENCE_CHECK.one(py, message.fence_check),
-            )
+        guard(
+            py,
+            || {
+                self
+                    .0
+                    .show(
+                        py,
+                        2,
+                        |message| {
+                            crate::r#gen::common::FENCE_CHECK
+                                .one(py, message.fence_check)
+                        },
+                    )
+            },
+        )
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "DeleteManyResponse",
-            &[
-                ("results", self.get_results(py)),
-                ("durability", self.get_durability(py)),
-                ("fence_check", self.get_fence_check(py)),
-            ],
+            || repr(
+                py,
+                "DeleteManyResponse",
+                &[
+                    ("results", self.get_results(py)),
+                    ("durability", self.get_durability(py)),
+                    ("fence_check", self.get_fence_check(py)),
+                ],
+            ),
         )
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
 /// One delete of many.
-#[pyclass(frozen, eq, name = "DeleteItem", module = "pillion.types.state")]
+#[pyclass(frozen, name = "DeleteItem", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct DeleteItem(Frozen<pillion::proto::state::v1::DeleteItem, 2>);
 impl FromPython for pillion::proto::state::v1::DeleteItem {
@@ -947,36 +1181,52 @@ impl DeleteItem {
         text_signature = "(*, key='', condition=None)"
     )]
     fn new(
+        py: Python<'_>,
         key: In<String>,
         condition: In<Option<pillion::proto::state::v1::Condition>>,
-    ) -> Self {
-        Self(
-            pillion::proto::state::v1::DeleteItem {
-                key: key.0,
-                condition: condition.0.map(Into::into),
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::DeleteItem {
+                        key: key.0,
+                        condition: condition.0.map(Into::into),
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "key")]
     fn get_key(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.key.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.key.to_python(py)))
     }
     #[getter]
     #[pyo3(name = "condition")]
     fn get_condition(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.condition.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.condition.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "DeleteItem",
-            &[("key", self.get_key(py)), ("condition", self.get_condition(py))],
+            || repr(
+                py,
+                "DeleteItem",
+                &[("key", self.get_key(py)), ("condition", self.get_condition(py))],
+            ),
         )
     }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
+    }
 }
-#[pyclass(frozen, eq, name = "TransactResponse", module = "pillion.types.state")]
+#[pyclass(frozen, name = "TransactResponse", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct TransactResponse(Frozen<pillion::proto::state::v1::TransactResponse, 3>);
 impl FromPython for pillion::proto::state::v1::TransactResponse {
@@ -1005,52 +1255,77 @@ impl TransactResponse {
         text_signature = "(*, results=(), durability=None, fence_check=0)"
     )]
     fn new(
+        py: Python<'_>,
         results: In<Vec<pillion::proto::state::v1::WriteResult>>,
         durability: In<Option<pillion::proto::common::v1::Durability>>,
         fence_check: In<i32>,
-    ) -> Self {
-        Self(
-            pillion::proto::state::v1::TransactResponse {
-                results: results.0,
-                durability: durability.0.map(Into::into),
-                fence_check: fence_check.0,
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::TransactResponse {
+                        results: results.0,
+                        durability: durability.0.map(Into::into),
+                        fence_check: fence_check.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     /// One per operation, in order; none has an error.
     #[getter]
     #[pyo3(name = "results")]
     fn get_results(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.results.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.results.to_python(py)))
     }
     /// What the acknowledgement is worth.
     #[getter]
     #[pyo3(name = "durability")]
     fn get_durability(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.durability.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.durability.to_python(py)))
     }
     /// How the fence was checked, if there was one.
     #[getter]
     #[pyo3(name = "fence_check")]
     fn get_fence_check(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0
-            .show(
-                py,
-                2,
-                |message| crate::r#gen::common::FENCE_CHECK.one(py, message.fence_check),
-            )
+        guard(
+            py,
+            || {
+                self
+                    .0
+                    .show(
+                        py,
+                        2,
+                        |message| {
+                            crate::r#gen::common::FENCE_CHECK
+                                .one(py, message.fence_check)
+                        },
+                    )
+            },
+        )
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "TransactResponse",
-            &[
-                ("results", self.get_results(py)),
-                ("durability", self.get_durability(py)),
-                ("fence_check", self.get_fence_check(py)),
-            ],
+            || repr(
+                py,
+                "TransactResponse",
+                &[
+                    ("results", self.get_results(py)),
+                    ("durability", self.get_durability(py)),
+                    ("fence_check", self.get_fence_check(py)),
+                ],
+            ),
         )
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
 variant!(
@@ -1105,7 +1380,7 @@ impl ToPython for pillion::proto::state::v1::transact_operation::Kind {
     }
 }
 /// One write of a transaction.
-#[pyclass(frozen, eq, name = "TransactOperation", module = "pillion.types.state")]
+#[pyclass(frozen, name = "TransactOperation", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct TransactOperation(Frozen<pillion::proto::state::v1::TransactOperation, 1>);
 impl FromPython for pillion::proto::state::v1::TransactOperation {
@@ -1126,13 +1401,19 @@ impl TransactOperation {
     #[new]
     #[pyo3(signature = (kind = In::default()), text_signature = "(kind=None)")]
     fn new(
+        py: Python<'_>,
         kind: In<Option<pillion::proto::state::v1::transact_operation::Kind>>,
-    ) -> Self {
-        Self(
-            pillion::proto::state::v1::TransactOperation {
-                kind: kind.0,
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::TransactOperation {
+                        kind: kind.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[classattr]
@@ -1149,13 +1430,20 @@ impl TransactOperation {
     #[getter]
     #[pyo3(name = "kind")]
     fn get_kind(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.kind.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.kind.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "TransactOperation", &[("kind", self.get_kind(py))])
+        guard(py, || repr(py, "TransactOperation", &[("kind", self.get_kind(py))]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
-#[pyclass(frozen, eq, name = "ListResponse", module = "pillion.types.state")]
+#[pyclass(frozen, name = "ListResponse", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct ListResponse(Frozen<pillion::proto::state::v1::ListResponse, 2>);
 impl FromPython for pillion::proto::state::v1::ListResponse {
@@ -1179,41 +1467,57 @@ impl ListResponse {
         text_signature = "(*, entries=(), next_page_token='')"
     )]
     fn new(
+        py: Python<'_>,
         entries: In<Vec<pillion::proto::state::v1::Entry>>,
         next_page_token: In<String>,
-    ) -> Self {
-        Self(
-            pillion::proto::state::v1::ListResponse {
-                entries: entries.0,
-                next_page_token: next_page_token.0,
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::ListResponse {
+                        entries: entries.0,
+                        next_page_token: next_page_token.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     /// In key order where the store says so in its capabilities.
     #[getter]
     #[pyo3(name = "entries")]
     fn get_entries(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.entries.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.entries.to_python(py)))
     }
     /// Empty on the last page. A page may be shorter than asked, even empty, and still not be the last.
     #[getter]
     #[pyo3(name = "next_page_token")]
     fn get_next_page_token(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.next_page_token.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.next_page_token.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "ListResponse",
-            &[
-                ("entries", self.get_entries(py)),
-                ("next_page_token", self.get_next_page_token(py)),
-            ],
+            || repr(
+                py,
+                "ListResponse",
+                &[
+                    ("entries", self.get_entries(py)),
+                    ("next_page_token", self.get_next_page_token(py)),
+                ],
+            ),
         )
     }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
+    }
 }
-#[pyclass(frozen, eq, name = "EntryWritten", module = "pillion.types.state")]
+#[pyclass(frozen, name = "EntryWritten", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct EntryWritten(Frozen<pillion::proto::state::v1::EntryWritten, 2>);
 impl FromPython for pillion::proto::state::v1::EntryWritten {
@@ -1237,37 +1541,53 @@ impl EntryWritten {
         text_signature = "(*, entry=None, revision=0)"
     )]
     fn new(
+        py: Python<'_>,
         entry: In<Option<pillion::proto::state::v1::Entry>>,
         revision: In<u64>,
-    ) -> Self {
-        Self(
-            pillion::proto::state::v1::EntryWritten {
-                entry: entry.0.map(Into::into),
-                revision: revision.0,
-            }
-                .into(),
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::EntryWritten {
+                        entry: entry.0.map(Into::into),
+                        revision: revision.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "entry")]
     fn get_entry(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.entry.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.entry.to_python(py)))
     }
     /// To resume from; 0 if the store cannot resume.
     #[getter]
     #[pyo3(name = "revision")]
     fn get_revision(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.revision.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.revision.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "EntryWritten",
-            &[("entry", self.get_entry(py)), ("revision", self.get_revision(py))],
+            || repr(
+                py,
+                "EntryWritten",
+                &[("entry", self.get_entry(py)), ("revision", self.get_revision(py))],
+            ),
         )
     }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
+    }
 }
-#[pyclass(frozen, eq, name = "EntryDeleted", module = "pillion.types.state")]
+#[pyclass(frozen, name = "EntryDeleted", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct EntryDeleted(Frozen<pillion::proto::state::v1::EntryDeleted, 3>);
 impl FromPython for pillion::proto::state::v1::EntryDeleted {
@@ -1295,46 +1615,66 @@ impl EntryDeleted {
         ),
         text_signature = "(*, key='', expired=False, revision=0)"
     )]
-    fn new(key: In<String>, expired: In<bool>, revision: In<u64>) -> Self {
-        Self(
-            pillion::proto::state::v1::EntryDeleted {
-                key: key.0,
-                expired: expired.0,
-                revision: revision.0,
-            }
-                .into(),
+    fn new(
+        py: Python<'_>,
+        key: In<String>,
+        expired: In<bool>,
+        revision: In<u64>,
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::EntryDeleted {
+                        key: key.0,
+                        expired: expired.0,
+                        revision: revision.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[getter]
     #[pyo3(name = "key")]
     fn get_key(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.key.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.key.to_python(py)))
     }
     /// Its time was up; nobody deleted it.
     #[getter]
     #[pyo3(name = "expired")]
     fn get_expired(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 1, |message| message.expired.to_python(py))
+        guard(py, || self.0.show(py, 1, |message| message.expired.to_python(py)))
     }
     /// To resume from; 0 if the store cannot resume.
     #[getter]
     #[pyo3(name = "revision")]
     fn get_revision(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 2, |message| message.revision.to_python(py))
+        guard(py, || self.0.show(py, 2, |message| message.revision.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(
+        guard(
             py,
-            "EntryDeleted",
-            &[
-                ("key", self.get_key(py)),
-                ("expired", self.get_expired(py)),
-                ("revision", self.get_revision(py)),
-            ],
+            || repr(
+                py,
+                "EntryDeleted",
+                &[
+                    ("key", self.get_key(py)),
+                    ("expired", self.get_expired(py)),
+                    ("revision", self.get_revision(py)),
+                ],
+            ),
         )
     }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
+    }
 }
-#[pyclass(frozen, eq, name = "Resync", module = "pillion.types.state")]
+#[pyclass(frozen, name = "Resync", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct Resync(Frozen<pillion::proto::state::v1::Resync, 0>);
 impl FromPython for pillion::proto::state::v1::Resync {
@@ -1352,18 +1692,30 @@ impl ToPython for pillion::proto::state::v1::Resync {
 impl Resync {
     #[new]
     #[pyo3(signature = (), text_signature = "()")]
-    fn new() -> Self {
-        Self(
-            pillion::proto::state::v1::Resync {
-            }
-                .into(),
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::Resync {
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "Resync", &[])
+        guard(py, || repr(py, "Resync", &[]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
-#[pyclass(frozen, eq, name = "Synced", module = "pillion.types.state")]
+#[pyclass(frozen, name = "Synced", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct Synced(Frozen<pillion::proto::state::v1::Synced, 1>);
 impl FromPython for pillion::proto::state::v1::Synced {
@@ -1381,22 +1733,34 @@ impl ToPython for pillion::proto::state::v1::Synced {
 impl Synced {
     #[new]
     #[pyo3(signature = (revision = In::default()), text_signature = "(revision=0)")]
-    fn new(revision: In<u64>) -> Self {
-        Self(
-            pillion::proto::state::v1::Synced {
-                revision: revision.0,
-            }
-                .into(),
+    fn new(py: Python<'_>, revision: In<u64>) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::Synced {
+                        revision: revision.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     /// To resume from; 0 if the store cannot resume.
     #[getter]
     #[pyo3(name = "revision")]
     fn get_revision(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.revision.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.revision.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "Synced", &[("revision", self.get_revision(py))])
+        guard(py, || repr(py, "Synced", &[("revision", self.get_revision(py))]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
 variant!(
@@ -1497,7 +1861,7 @@ impl ToPython for pillion::proto::state::v1::watch_response::Event {
         )
     }
 }
-#[pyclass(frozen, eq, name = "WatchResponse", module = "pillion.types.state")]
+#[pyclass(frozen, name = "WatchResponse", module = "pillion.types.state")]
 #[derive(PartialEq)]
 pub struct WatchResponse(Frozen<pillion::proto::state::v1::WatchResponse, 1>);
 impl FromPython for pillion::proto::state::v1::WatchResponse {
@@ -1517,12 +1881,20 @@ impl ToPython for pillion::proto::state::v1::WatchResponse {
 impl WatchResponse {
     #[new]
     #[pyo3(signature = (event = In::default()), text_signature = "(event=None)")]
-    fn new(event: In<Option<pillion::proto::state::v1::watch_response::Event>>) -> Self {
-        Self(
-            pillion::proto::state::v1::WatchResponse {
-                event: event.0,
-            }
-                .into(),
+    fn new(
+        py: Python<'_>,
+        event: In<Option<pillion::proto::state::v1::watch_response::Event>>,
+    ) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::state::v1::WatchResponse {
+                        event: event.0,
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     #[classattr]
@@ -1549,10 +1921,17 @@ impl WatchResponse {
     #[getter]
     #[pyo3(name = "event")]
     fn get_event(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.0.show(py, 0, |message| message.event.to_python(py))
+        guard(py, || self.0.show(py, 0, |message| message.event.to_python(py)))
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "WatchResponse", &[("event", self.get_event(py))])
+        guard(py, || repr(py, "WatchResponse", &[("event", self.get_event(py))]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
 #[pyclass(frozen, subclass, name = "StateApi", module = "pillion.apis")]
@@ -1575,6 +1954,22 @@ impl AsyncStateApi {
 #[pymethods]
 impl StateApi {
     /// Reads one entry. A key without an entry is no error: the answer is then empty.
+    ///
+    /// Args:
+    ///     store: The store; empty for the default one.
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `state.GetResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.state.get("key")
     #[pyo3(
         name = "get",
         signature = (
@@ -1600,23 +1995,45 @@ impl StateApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::state::v1::GetRequest {
-            key: key.0,
-            store: store.0,
-            consistency: consistency.0,
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = apis.state.clone();
-                    async move { api.get(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::state::v1::GetRequest {
+                    key: key.0,
+                    store: store.0,
+                    consistency: consistency.0,
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = apis.state.clone();
+                            async move { api.get(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
     /// Reads many entries. The results stand in the order of the keys, one for each.
+    ///
+    /// Args:
+    ///     keys: 1 to 1,000 keys.
+    ///     store: The store; empty for the default one.
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `state.GetManyResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.state.get_many(["key"])
     #[pyo3(
         name = "get_many",
         signature = (
@@ -1642,23 +2059,48 @@ impl StateApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::state::v1::GetManyRequest {
-            keys: keys.0,
-            store: store.0,
-            consistency: consistency.0,
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = apis.state.clone();
-                    async move { api.get_many(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::state::v1::GetManyRequest {
+                    keys: keys.0,
+                    store: store.0,
+                    consistency: consistency.0,
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = apis.state.clone();
+                            async move { api.get_many(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
     /// Writes one entry.
+    ///
+    /// Args:
+    ///     store: The store; empty for the default one.
+    ///     ttl: The entry is gone after this time, counted from the write: 1 ms to 100 years. Absent: it stays.
+    ///     keep_ttl: Leave the expiry of the present entry as it is. Not together with `ttl`.
+    ///     idempotency_key: A repeated call with the same key is applied once, where the store declares it. Another call with it is refused.
+    ///     fence: Refuse the write if the lock was granted anew since.
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `state.SetResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.state.set("key", value)
     #[pyo3(
         name = "set",
         signature = (
@@ -1696,29 +2138,53 @@ impl StateApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::state::v1::SetRequest {
-            key: key.0,
-            value: value.0.map(Into::into),
-            store: store.0,
-            condition: condition.0.map(Into::into),
-            ttl: ttl.0,
-            keep_ttl: keep_ttl.0,
-            consistency: consistency.0,
-            idempotency_key: idempotency_key.0,
-            fence: fence.0.map(Into::into),
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = apis.state.clone();
-                    async move { api.set(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::state::v1::SetRequest {
+                    key: key.0,
+                    value: value.0.map(Into::into),
+                    store: store.0,
+                    condition: condition.0.map(Into::into),
+                    ttl: ttl.0,
+                    keep_ttl: keep_ttl.0,
+                    consistency: consistency.0,
+                    idempotency_key: idempotency_key.0,
+                    fence: fence.0.map(Into::into),
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = apis.state.clone();
+                            async move { api.set(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
     /// Writes many entries, each for itself: one result per item, in order.
+    ///
+    /// Args:
+    ///     items: 1 to 1,000 items.
+    ///     store: The store; empty for the default one.
+    ///     idempotency_key: A repeated call with the same key is applied once, where the store declares it. Another call with it is refused.
+    ///     fence: Refuse the writes if the lock was granted anew since.
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `state.SetManyResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.state.set_many([items])
     #[pyo3(
         name = "set_many",
         signature = (
@@ -1748,25 +2214,48 @@ impl StateApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::state::v1::SetManyRequest {
-            items: items.0,
-            store: store.0,
-            consistency: consistency.0,
-            idempotency_key: idempotency_key.0,
-            fence: fence.0.map(Into::into),
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = apis.state.clone();
-                    async move { api.set_many(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::state::v1::SetManyRequest {
+                    items: items.0,
+                    store: store.0,
+                    consistency: consistency.0,
+                    idempotency_key: idempotency_key.0,
+                    fence: fence.0.map(Into::into),
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = apis.state.clone();
+                            async move { api.set_many(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
     /// Deletes one entry. Deleting what is not there succeeds, unless the condition asks for an etag.
+    ///
+    /// Args:
+    ///     store: The store; empty for the default one.
+    ///     idempotency_key: A repeated call with the same key is applied once, where the store declares it. Another call with it is refused.
+    ///     fence: Refuse the write if the lock was granted anew since.
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `state.DeleteResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.state.delete("key")
     #[pyo3(
         name = "delete",
         signature = (
@@ -1798,26 +2287,50 @@ impl StateApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::state::v1::DeleteRequest {
-            key: key.0,
-            store: store.0,
-            condition: condition.0.map(Into::into),
-            consistency: consistency.0,
-            idempotency_key: idempotency_key.0,
-            fence: fence.0.map(Into::into),
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = apis.state.clone();
-                    async move { api.delete(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::state::v1::DeleteRequest {
+                    key: key.0,
+                    store: store.0,
+                    condition: condition.0.map(Into::into),
+                    consistency: consistency.0,
+                    idempotency_key: idempotency_key.0,
+                    fence: fence.0.map(Into::into),
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = apis.state.clone();
+                            async move { api.delete(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
     /// Deletes many entries, each for itself: one result per item, in order.
+    ///
+    /// Args:
+    ///     items: 1 to 1,000 items.
+    ///     store: The store; empty for the default one.
+    ///     idempotency_key: A repeated call with the same key is applied once, where the store declares it. Another call with it is refused.
+    ///     fence: Refuse the writes if the lock was granted anew since.
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `state.DeleteManyResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.state.delete_many([items])
     #[pyo3(
         name = "delete_many",
         signature = (
@@ -1847,25 +2360,49 @@ impl StateApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::state::v1::DeleteManyRequest {
-            items: items.0,
-            store: store.0,
-            consistency: consistency.0,
-            idempotency_key: idempotency_key.0,
-            fence: fence.0.map(Into::into),
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = apis.state.clone();
-                    async move { api.delete_many(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::state::v1::DeleteManyRequest {
+                    items: items.0,
+                    store: store.0,
+                    consistency: consistency.0,
+                    idempotency_key: idempotency_key.0,
+                    fence: fence.0.map(Into::into),
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = apis.state.clone();
+                            async move { api.delete_many(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
     /// Makes several writes, all or none. A key may stand only once.
+    ///
+    /// Args:
+    ///     operations: 1 to 1,000 writes of different keys.
+    ///     store: The store; empty for the default one.
+    ///     idempotency_key: A repeated call with the same key is applied once, where the store declares it. Another call with it is refused.
+    ///     fence: Refuse the writes if the lock was granted anew since.
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `state.TransactResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.state.transact([operations])
     #[pyo3(
         name = "transact",
         signature = (
@@ -1895,25 +2432,50 @@ impl StateApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::state::v1::TransactRequest {
-            operations: operations.0,
-            store: store.0,
-            consistency: consistency.0,
-            idempotency_key: idempotency_key.0,
-            fence: fence.0.map(Into::into),
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = apis.state.clone();
-                    async move { api.transact(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::state::v1::TransactRequest {
+                    operations: operations.0,
+                    store: store.0,
+                    consistency: consistency.0,
+                    idempotency_key: idempotency_key.0,
+                    fence: fence.0.map(Into::into),
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = apis.state.clone();
+                            async move { api.transact(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
     /// Lists entries whose key begins with a prefix, a page at a time.
+    ///
+    /// Args:
+    ///     prefix: Only keys that begin so; empty for all.
+    ///     store: The store; empty for the default one.
+    ///     page_size: At most so many entries a page: 1 to 1,000; 0 for 100.
+    ///     page_token: `next_page_token` of the page before; empty for the first.
+    ///     keys_only: Leave the values out.
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `state.ListResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.state.list("prefix")
     #[pyo3(
         name = "list",
         signature = (
@@ -1943,27 +2505,53 @@ impl StateApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::state::v1::ListRequest {
-            prefix: prefix.0,
-            store: store.0,
-            page_size: page_size.0,
-            page_token: page_token.0,
-            keys_only: keys_only.0,
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = apis.state.clone();
-                    async move { api.list(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::state::v1::ListRequest {
+                    prefix: prefix.0,
+                    store: store.0,
+                    page_size: page_size.0,
+                    page_token: page_token.0,
+                    keys_only: keys_only.0,
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = apis.state.clone();
+                            async move { api.list(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
     /// Reports changes. It begins with the present entries and `synced`, unless it resumes; then
     /// every key's changes follow in order. A slow watcher may see only the latest change of a key,
     /// never an older one after a newer one.
+    ///
+    /// Args:
+    ///     prefix: Only keys that begin so; empty for all. Not together with `key`.
+    ///     store: The store; empty for the default one.
+    ///     key: Only this key.
+    ///     after_revision: Resume: only changes after this revision of the same store. If the store no longer has them, `resync` and the present entries come instead.
+    ///     timeout: How long the whole stream may last; without it, for as long as it is wanted.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A stream of `state.WatchResponse`; close it, or use it with `with`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     with p.apis.state.watch("prefix") as stream:
+    ///         for message in stream:
+    ///             print(message)
     #[pyo3(
         name = "watch",
         signature = (
@@ -1991,22 +2579,27 @@ impl StateApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::state::v1::WatchRequest {
-            prefix: prefix.0,
-            store: store.0,
-            key: key.0,
-            after_revision: after_revision.0,
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .stream(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = apis.state.clone();
-                    async move { api.watch(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::state::v1::WatchRequest {
+                    prefix: prefix.0,
+                    store: store.0,
+                    key: key.0,
+                    after_revision: after_revision.0,
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .stream(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = apis.state.clone();
+                            async move { api.watch(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
 }
 pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -6,8 +6,9 @@ use crate::call::Options;
 use crate::cancel::CancelToken;
 use crate::client::{Caller, offered};
 use crate::convert::{FromPython, In, ToPython, wanted};
-use crate::message::{Enumeration, Frozen, repr, variant};
-#[pyclass(frozen, eq, name = "AdvanceClockResponse", module = "pillion.types.testing")]
+use crate::guard::guard;
+use crate::message::{Enumeration, Frozen, compare, repr, variant};
+#[pyclass(frozen, name = "AdvanceClockResponse", module = "pillion.types.testing")]
 #[derive(PartialEq)]
 pub struct AdvanceClockResponse(
     Frozen<pillion::proto::testing::v1::AdvanceClockResponse, 0>,
@@ -29,18 +30,30 @@ impl ToPython for pillion::proto::testing::v1::AdvanceClockResponse {
 impl AdvanceClockResponse {
     #[new]
     #[pyo3(signature = (), text_signature = "()")]
-    fn new() -> Self {
-        Self(
-            pillion::proto::testing::v1::AdvanceClockResponse {
-            }
-                .into(),
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::testing::v1::AdvanceClockResponse {
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "AdvanceClockResponse", &[])
+        guard(py, || repr(py, "AdvanceClockResponse", &[]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
-#[pyclass(frozen, eq, name = "FailResponse", module = "pillion.types.testing")]
+#[pyclass(frozen, name = "FailResponse", module = "pillion.types.testing")]
 #[derive(PartialEq)]
 pub struct FailResponse(Frozen<pillion::proto::testing::v1::FailResponse, 0>);
 impl FromPython for pillion::proto::testing::v1::FailResponse {
@@ -60,18 +73,30 @@ impl ToPython for pillion::proto::testing::v1::FailResponse {
 impl FailResponse {
     #[new]
     #[pyo3(signature = (), text_signature = "()")]
-    fn new() -> Self {
-        Self(
-            pillion::proto::testing::v1::FailResponse {
-            }
-                .into(),
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::testing::v1::FailResponse {
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "FailResponse", &[])
+        guard(py, || repr(py, "FailResponse", &[]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
-#[pyclass(frozen, eq, name = "ResetResponse", module = "pillion.types.testing")]
+#[pyclass(frozen, name = "ResetResponse", module = "pillion.types.testing")]
 #[derive(PartialEq)]
 pub struct ResetResponse(Frozen<pillion::proto::testing::v1::ResetResponse, 0>);
 impl FromPython for pillion::proto::testing::v1::ResetResponse {
@@ -91,15 +116,27 @@ impl ToPython for pillion::proto::testing::v1::ResetResponse {
 impl ResetResponse {
     #[new]
     #[pyo3(signature = (), text_signature = "()")]
-    fn new() -> Self {
-        Self(
-            pillion::proto::testing::v1::ResetResponse {
-            }
-                .into(),
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        guard(
+            py,
+            || Ok(
+                Self(
+                    pillion::proto::testing::v1::ResetResponse {
+                    }
+                        .into(),
+                ),
+            ),
         )
     }
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        repr(py, "ResetResponse", &[])
+        guard(py, || repr(py, "ResetResponse", &[]))
+    }
+    fn __richcmp__(
+        &self,
+        other: &Bound<'_, PyAny>,
+        op: pyo3::pyclass::CompareOp,
+    ) -> PyResult<Py<PyAny>> {
+        guard(other.py(), || compare(self, other, op))
     }
 }
 /// The test kit of a runtime in this process that was opened for tests. No sidecar has it.
@@ -130,6 +167,22 @@ impl TestingApi {
     /// Moves the clock of the runtime forward at once: entries whose lifetime ends by then are expired
     /// when the call returns, and whatever sleeps until then wakes up. Deadlines of calls are not moved:
     /// they are kept in real time.
+    ///
+    /// Args:
+    ///     by: How far; more than nothing, and at most 100 years.
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `testing.AdvanceClockResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.testing.advance_clock(by)
     #[pyo3(
         name = "advance_clock",
         signature = (by, *, timeout = None, app_id = None, token = None, cancel = None),
@@ -144,22 +197,48 @@ impl TestingApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::testing::v1::AdvanceClockRequest {
-            by: by.0,
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = offered(apis.testing.as_ref(), "testing");
-                    async move { api?.advance_clock(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::testing::v1::AdvanceClockRequest {
+                    by: by.0,
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = offered(apis.testing.as_ref(), "testing");
+                            async move { api?.advance_clock(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
     /// From now on, calls that match fail as if their component had failed, and have no effect. The
     /// faults that were asked for are looked at in their order; the first that matches decides.
+    ///
+    /// Args:
+    ///     block: The building block: `state`.
+    ///     component: The name of one component of the block; empty for all.
+    ///     operation: One method of the block: `get`, `set_many`; empty for all.
+    ///     after: How many matching calls are let through first.
+    ///     times: How many matching calls fail then; 0 for all until `Reset`.
+    ///     reason: The reason they fail with, such as `state.etag_mismatch`; empty for `component.unavailable`.
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `testing.FailResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.testing.fail("block")
     #[pyo3(
         name = "fail",
         signature = (
@@ -191,26 +270,46 @@ impl TestingApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::testing::v1::FailRequest {
-            block: block.0,
-            component: component.0,
-            operation: operation.0,
-            after: after.0,
-            times: times.0,
-            reason: reason.0,
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = offered(apis.testing.as_ref(), "testing");
-                    async move { api?.fail(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::testing::v1::FailRequest {
+                    block: block.0,
+                    component: component.0,
+                    operation: operation.0,
+                    after: after.0,
+                    times: times.0,
+                    reason: reason.0,
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = offered(apis.testing.as_ref(), "testing");
+                            async move { api?.fail(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
     /// Takes every fault back. The clock stays where it is.
+    ///
+    /// Args:
+    ///     timeout: How long the call may take, in seconds or as a timedelta; else the handle's.
+    ///     app_id: The application on whose behalf to call, instead of the handle's.
+    ///     token: The token to call with, instead of the handle's.
+    ///     cancel: Cancels the call when it is cancelled.
+    ///
+    /// Returns:
+    ///     A `testing.ResetResponse`.
+    ///
+    /// Raises:
+    ///     PillionError: One of its subclasses says why.
+    ///
+    /// Example:
+    ///     answer = p.apis.testing.reset()
     #[pyo3(
         name = "reset",
         signature = (*, timeout = None, app_id = None, token = None, cancel = None),
@@ -224,18 +323,23 @@ impl TestingApi {
         token: Option<String>,
         cancel: Option<&Bound<'_, CancelToken>>,
     ) -> PyResult<Py<PyAny>> {
-        let request = pillion::proto::testing::v1::ResetRequest {
-        };
-        let options = Options::new(py, timeout, app_id, token, cancel)?;
-        self.0
-            .unary(
-                py,
-                options,
-                move |apis, cx| {
-                    let api = offered(apis.testing.as_ref(), "testing");
-                    async move { api?.reset(&cx, request).await }
-                },
-            )
+        guard(
+            py,
+            || {
+                let request = pillion::proto::testing::v1::ResetRequest {
+                };
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0
+                    .unary(
+                        py,
+                        options,
+                        move |apis, cx| {
+                            let api = offered(apis.testing.as_ref(), "testing");
+                            async move { api?.reset(&cx, request).await }
+                        },
+                    )
+            },
+        )
     }
 }
 pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {

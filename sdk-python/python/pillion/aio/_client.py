@@ -7,6 +7,7 @@ import typing
 import warnings
 
 from pillion import _native
+from pillion.aio._opening import opening
 from pillion.aio._state import State
 
 if typing.TYPE_CHECKING:
@@ -25,6 +26,7 @@ def _level() -> int:
     return logging.getLogger("pillion").getEffectiveLevel() if logging else 30
 
 
+@opening
 async def open() -> Pillion:
     """The runtime that this program was started beside.
 
@@ -38,6 +40,7 @@ async def open() -> Pillion:
     return Pillion(await _native.open(ASYNC, _level()))
 
 
+@opening
 async def embedded(
     *,
     data_dir: str | os.PathLike[str] | None = None,
@@ -67,6 +70,7 @@ async def embedded(
     return Pillion(client)
 
 
+@opening
 async def connect(
     url: str = "http://127.0.0.1:34904",
     *,
@@ -118,8 +122,10 @@ class Pillion:
     forgotten warns with a `ResourceWarning`.
     """
 
-    def __init__(self, client: typing.Any, *, owner: bool = True) -> None:
+    def __init__(self, client: typing.Any = None, *, owner: bool = True) -> None:
         """Not for programs: use `open`, `embedded` or `connect`."""
+        if client is None:
+            raise TypeError("get a handle from `pillion.aio.open`, `embedded` or `connect`")
         self._client = client
         self._open = owner
 

@@ -6,110 +6,24 @@ import typing
 
 from pillion import _native
 from pillion._value import decode, encode
+from pillion.state import Entry, as_change, as_condition, as_entry
 from pillion.types import state as types
 
 if typing.TYPE_CHECKING:
-    from dataclasses import dataclass
     from collections.abc import AsyncIterator, Iterable, Mapping
     from datetime import timedelta
     from types import TracebackType
 
     from pillion import PillionError
     from pillion.aio.apis import StateApi
+    from pillion.state import Change
     from pillion.types.common import Consistency
-else:
-    from pillion._record import dataclass
 
 T = typing.TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Entry(typing.Generic[T]):
-    """An entry of a store."""
-
-    key: str
-    """Its key."""
-    value: T
-    """Its value."""
-    etag: str
-    """Which write of the entry it was; opaque, for `if_match`."""
-    content_type: str
-    """The media type of the value; empty if unknown."""
-    expires_in: timedelta | None
-    """How long it will still be readable; none if it stays."""
-
-
-@dataclass(frozen=True)
-class Written(typing.Generic[T]):
-    """An entry was written, or is there at the beginning of a watch."""
-
-    entry: Entry[T]
-    revision: int
-    """Where `watch(after=…)` goes on; 0 while that is impossible."""
-
-
-@dataclass(frozen=True)
-class Deleted:
-    """An entry is gone."""
-
-    key: str
-    expired: bool
-    """Its time was up; nobody deleted it."""
-    revision: int
-
-
-@dataclass(frozen=True)
-class Resync:
-    """Changes were missed: forget what you know. The present entries and `Synced` follow."""
-
-
-@dataclass(frozen=True)
-class Synced:
-    """Everything up to here was reported."""
-
-    revision: int
-
-
-Change = typing.Union[Written[T], Deleted, Resync, Synced]
-"""What a watch reports."""
-
-
-def _entry(found: types.Entry, into: typing.Any) -> Entry[typing.Any]:
-    value = found.value
-    return Entry(
-        key=found.key,
-        value=None if value is None else decode(value, into),
-        etag=found.etag,
-        content_type="" if value is None else value.content_type,
-        expires_in=found.expires_in,
-    )
-
-
-def _condition(if_absent: bool, if_match: str | None) -> types.Condition | None:
-    if if_absent and if_match is not None:
-        raise TypeError("give if_absent or if_match, not both")
-    if if_absent:
-        return types.Condition(types.Condition.IfAbsent(types.IfAbsent()))
-    if if_match is not None:
-        return types.Condition(types.Condition.IfMatch(if_match))
-    return None
-
-
-def _change(message: types.WatchResponse, into: typing.Any) -> Change[typing.Any]:
-    event = message.event
-    if isinstance(event, types.WatchResponse.Written):
-        entry = event.value.entry
-        assert entry is not None, "a write without an entry"
-        return Written(_entry(entry, into), event.value.revision)
-    if isinstance(event, types.WatchResponse.Deleted):
-        return Deleted(event.value.key, event.value.expired, event.value.revision)
-    if isinstance(event, types.WatchResponse.Resync):
-        return Resync()
-    return Synced(event.value.revision if event is not None else 0)
-
-
-class _Reader(typing.Generic[T]):
-    """Messages of a stream, each made into something else."""
+class Reader(typing.Generic[T]):
+    """What a list or watch gives, one after another."""
 
     def __init__(self, stream: typing.Any, make: typing.Callable[[typing.Any], T]) -> None:
         self._stream = stream
@@ -125,7 +39,10 @@ class _Reader(typing.Generic[T]):
         """Ends the stream."""
         self._stream.close()
 
-    async def __aenter__(self) -> _Reader[T]:
+    def __repr__(self) -> str:
+        return "<pillion.aio.Reader: iterate over it with `async for`>"
+
+    async def __aenter__(self) -> Reader[T]:
         return self
 
     async def __aexit__(
@@ -153,6 +70,9 @@ class State:
     def store(self, name: str) -> State:
         """The store that is declared under `name`. Whether there is one, the first call shows."""
         return State(self._client, self._api, name)
+
+    def __repr__(self) -> str:
+        return f"<pillion.aio.State {self._store or 'state'!r}>"
 
     @typing.overload
     async def get(self, key: str, *, consistency: Consistency | int = 0) -> typing.Any: ...
@@ -189,7 +109,7 @@ class State:
             entry = await p.state.get_entry("cart:42")
         """
         entry = (await self._api.get(key, store=self._store, consistency=consistency)).entry
-        return None if entry is None else _entry(entry, into)
+        return None if entry is None else as_entry(entry, into)
 
     async def get_many(
         self, keys: Iterable[str], into: typing.Any = None, *, consistency: Consistency | int = 0
@@ -247,7 +167,7 @@ class State:
             key,
             encode(value, content_type),
             store=self._store,
-            condition=_condition(if_absent, if_match),
+            condition=as_condition(if_absent, if_match),
             ttl=ttl,
             keep_ttl=keep_ttl,
             consistency=consistency,
@@ -281,13 +201,13 @@ class State:
         answer = await self._api.delete(
             key,
             store=self._store,
-            condition=_condition(False, if_match),
+            condition=as_condition(False, if_match),
             consistency=consistency,
             idempotency_key=idempotency_key,
         )
         return answer.existed
 
-    def list(self, prefix: str = "", into: typing.Any = None, *, page_size: int | None = None) -> _Reader[Entry[typing.Any]]:
+    def list(self, prefix: str = "", into: typing.Any = None, *, page_size: int | None = None) -> Reader[Entry[typing.Any]]:
         """Every entry whose key begins with `prefix`. Pages are fetched as they are needed.
 
         Example:
@@ -295,9 +215,9 @@ class State:
                 print(entry.key, entry.value)
         """
         stream = _native.state_list(self._client, self._store, prefix, False, page_size)
-        return _Reader(stream, lambda entry: _entry(entry, into))
+        return Reader(stream, lambda entry: as_entry(entry, into))
 
-    def keys(self, prefix: str = "", *, page_size: int | None = None) -> _Reader[str]:
+    def keys(self, prefix: str = "", *, page_size: int | None = None) -> Reader[str]:
         """Every key that begins with `prefix`, without the values.
 
         Example:
@@ -305,11 +225,11 @@ class State:
                 print(key)
         """
         stream = _native.state_list(self._client, self._store, prefix, True, page_size)
-        return _Reader(stream, lambda entry: str(entry.key))
+        return Reader(stream, lambda entry: str(entry.key))
 
     def watch(
         self, prefix: str = "", into: typing.Any = None, *, key: str | None = None, after: int | None = None
-    ) -> _Reader[Change[typing.Any]]:
+    ) -> Reader[Change[typing.Any]]:
         """Every change of the entries whose key begins with `prefix`, or of one.
 
         It begins with the present entries and `Synced`. A lost connection does not end it: it is made
@@ -327,4 +247,4 @@ class State:
                     print(change)
         """
         stream = _native.state_watch(self._client, self._store, prefix, key, after)
-        return _Reader(stream, lambda message: _change(message, into))
+        return Reader(stream, lambda message: as_change(message, into))

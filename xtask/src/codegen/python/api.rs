@@ -9,7 +9,7 @@ use super::super::binding::{Api, Binding, Call};
 use super::super::ir::Shape;
 use super::super::rust::doc;
 use super::class::{self, assignment, parameter_type, proto};
-use super::name;
+use super::{name, stub};
 
 /// What every call takes beside its request, as Python shows it.
 pub const OPTIONS: &str = "timeout=None, app_id=None, token=None, cancel=None";
@@ -79,6 +79,8 @@ fn method(binding: &Binding<'_>, api: &Api<'_>, call: &Call<'_>, code: &mut Stri
     if !named {
         signature.push("*".to_owned());
     }
+    let answer = name::class(binding, None, &call.answer.full_name)?;
+    let about = stub::documentation(api, call, false, &answer);
     let python = name::python(&call.method.snake());
     let rust = call.method.name.to_snake_case();
     let block = &api.service.block;
@@ -100,14 +102,16 @@ fn method(binding: &Binding<'_>, api: &Api<'_>, call: &Call<'_>, code: &mut Stri
         code,
         "{}#[pyo3(name = {python:?}, signature = ({}, timeout = None, app_id = None, token = None, cancel = None), text_signature = \"($self, {})\")]
         fn call_{rust}(&self, py: Python<'_>, {parameters} timeout: Option<In<pbjson_types::Duration>>, app_id: Option<String>, token: Option<String>, cancel: Option<&Bound<'_, CancelToken>>) -> PyResult<Py<PyAny>> {{
-            {prelude}
-            let options = Options::new(py, timeout, app_id, token, cancel)?;
-            self.0.{runner}(py, options, move |{arguments}| {{
-                {take}
-                async move {{ {api}.{rust}(&cx, {input}).await }}
+            guard(py, || {{
+                {prelude}
+                let options = Options::new(py, timeout, app_id, token, cancel)?;
+                self.0.{runner}(py, options, move |{arguments}| {{
+                    {take}
+                    async move {{ {api}.{rust}(&cx, {input}).await }}
+                }})
             }})
         }}",
-        doc(&call.method.doc),
+        doc(&about),
         signature.join(", "),
         self::signature(call),
     )?;

@@ -12,6 +12,8 @@ const SOURCES: &[&str] = &["_client.py", "_state.py"];
 
 /// What is said differently; longer ones first where one begins with another.
 const WORDS: &[(&str, &str)] = &[
+    ("from pillion.aio._opening import opening\n", ""),
+    ("@opening\n", ""),
     ("async def __aenter__", "def __enter__"),
     ("async def __aexit__", "def __exit__"),
     ("async def __anext__", "def __next__"),
@@ -19,8 +21,8 @@ const WORDS: &[(&str, &str)] = &[
     ("StopAsyncIteration", "StopIteration"),
     ("AsyncIterator", "Iterator"),
     ("async def ", "def "),
-    ("async with ", "with "),
-    ("async for ", "for "),
+    ("async with", "with"),
+    ("async for", "for"),
     ("await anext(", "next("),
     ("await ", ""),
     ("pillion.aio.", "pillion."),

@@ -120,7 +120,7 @@ fn class(binding: &Binding<'_>, python: &str, message: &Message, code: &mut Stri
     }
     writeln!(
         code,
-        "{}#[pyclass(frozen, eq, name = {name:?}, module = {python:?})]
+        "{}#[pyclass(frozen, name = {name:?}, module = {python:?})]
         #[derive(PartialEq)]
         pub struct {name}(Frozen<{proto}, {count}>);
         impl FromPython for {proto} {{
@@ -158,12 +158,19 @@ fn class(binding: &Binding<'_>, python: &str, message: &Message, code: &mut Stri
         };
         writeln!(
             code,
-            "{}#[getter]\n#[pyo3(name = {python:?})]\nfn get_{field}(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {{ self.0.show(py, {place}, |message| {value}) }}",
+            "{}#[getter]\n#[pyo3(name = {python:?})]\nfn get_{field}(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {{ guard(py, || self.0.show(py, {place}, |message| {value})) }}",
             doc(&member.doc())
         )?;
         write!(fields, "({python:?}, self.get_{field}(py)),")?;
     }
-    writeln!(code, "fn __repr__(&self, py: Python<'_>) -> PyResult<String> {{ repr(py, {name:?}, &[{fields}]) }}\n}}")?;
+    writeln!(
+        code,
+        "fn __repr__(&self, py: Python<'_>) -> PyResult<String> {{ guard(py, || repr(py, {name:?}, &[{fields}])) }}
+        fn __richcmp__(&self, other: &Bound<'_, PyAny>, op: pyo3::pyclass::CompareOp) -> PyResult<Py<PyAny>> {{
+            guard(other.py(), || compare(self, other, op))
+        }}
+        }}"
+    )?;
     Ok(())
 }
 
@@ -189,8 +196,8 @@ fn constructor(
         code,
         "#[new]
         #[pyo3(signature = ({}), text_signature = \"({})\")]
-        fn new({parameters}) -> Self {{
-            Self({proto} {{ {assignments} }}.into())
+        fn new(py: Python<'_>, {parameters}) -> PyResult<Self> {{
+            guard(py, || Ok(Self({proto} {{ {assignments} }}.into())))
         }}",
         signature.join(", "),
         shown.join(", "),

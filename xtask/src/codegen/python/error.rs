@@ -37,7 +37,7 @@ fn classes(contract: &Contract) -> Result<String> {
     names.sort();
     writeln!(
         code,
-        "\n\n_CLASSES: dict[str, type[PillionError]] = {{\n{table}}}\n\n\ndef of(category: str) -> type[PillionError]:\n    \"\"\"The class of a category; the base for one that this version does not know.\"\"\"\n    return _CLASSES.get(category, PillionError)\n\n\n__all__ = ["
+        "\n\n_CLASSES: dict[str, type[PillionError]] = {{\n{table}}}\n\n\ndef of(category: str) -> type[PillionError]:\n    \"\"\"The class of a category; the base for one that this version does not know.\"\"\"\n    return _CLASSES.get(category, PillionError)\n\n\n# Programs find them there, so that is where tracebacks say they are.\nfor _class in _CLASSES.values():\n    _class.__module__ = \"pillion\"\n\n__all__ = ["
     )?;
     for name in names {
         writeln!(code, "    {name:?},")?;

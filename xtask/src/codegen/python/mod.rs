@@ -52,7 +52,8 @@ use crate::call::Options;
 use crate::cancel::CancelToken;
 use crate::client::{Caller, offered};
 use crate::convert::{FromPython, In, ToPython, wanted};
-use crate::message::{Enumeration, Frozen, repr, variant};
+use crate::guard::guard;
+use crate::message::{Enumeration, Frozen, compare, repr, variant};
 ";
 
 /// A Python source, marked.
@@ -103,6 +104,7 @@ fn native(binding: &Binding<'_>) -> Result<String> {
         "use pyo3::prelude::*;
         use crate::call::Mode;
         use crate::client::Caller;
+        use crate::guard::guard;
         ",
     );
     for module in &binding.modules {
@@ -132,7 +134,7 @@ fn native(binding: &Binding<'_>) -> Result<String> {
             let (block, stem) = (module.block, api.service.stem());
             writeln!(
                 code,
-                "{}#[getter]\nfn {}(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {{ {block}::{prefix}{stem}Api::object(py, &self.0) }}",
+                "{}#[getter]\nfn {}(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {{ guard(py, || {block}::{prefix}{stem}Api::object(py, &self.0)) }}",
                 gate(binding, module),
                 name::python(block),
             )?;

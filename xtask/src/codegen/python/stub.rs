@@ -119,7 +119,7 @@ const OPTIONS: &[(&str, &str)] =
     &[("timeout", "timedelta | float"), ("app_id", "str"), ("token", "str"), ("cancel", "CancelToken")];
 
 /// A docstring as Google writes them.
-fn documentation(api: &Api<'_>, call: &Call<'_>, asynchronous: bool, answer: &str) -> String {
+pub fn documentation(api: &Api<'_>, call: &Call<'_>, asynchronous: bool, answer: &str) -> String {
     let mut text = call.method.doc.clone();
     let mut arguments = String::new();
     for parameter in &call.parameters {
