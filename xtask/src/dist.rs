@@ -30,7 +30,7 @@ const FFI_FEATURES: &str = "redis,testing";
 
 /// What is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Kind {
+pub enum Kind {
     /// The command, in an archive.
     Command,
     /// The wheel.
@@ -45,6 +45,17 @@ enum Kind {
 
 impl Kind {
     const ALL: [Self; 5] = [Self::Command, Self::Python, Self::Node, Self::Kotlin, Self::Ruby];
+
+    /// Makes the packages.
+    fn make(self, bench: &Bench<'_>) -> Result<Vec<PathBuf>> {
+        Ok(match self {
+            Self::Command => vec![archive(bench)?],
+            Self::Python => vec![python::wheel(bench)?],
+            Self::Node => node::packages(bench)?,
+            Self::Kotlin => vec![kotlin::jar(bench)?],
+            Self::Ruby => vec![ruby::gem(bench)?],
+        })
+    }
 }
 
 /// Where packages are made, and how.
@@ -55,7 +66,17 @@ struct Bench<'a> {
     packages: PathBuf,
 }
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
+    /// With an empty folder for packages.
+    fn clear(profile: &'a str) -> Result<Self> {
+        let packages = target()?.join("package");
+        if packages.exists() {
+            fs::remove_dir_all(&packages)?;
+        }
+        fs::create_dir_all(&packages)?;
+        Ok(Self { platform: platform::here()?, profile, packages })
+    }
+
     /// Builds `package` with these further arguments and gives the folder of what was built.
     fn build(&self, package: &str, arguments: &[&str]) -> Result<PathBuf> {
         let mut build = cargo(&["build", "--locked", "--profile", self.profile, "-p", package])?;
@@ -75,24 +96,18 @@ impl Bench<'_> {
     }
 }
 
+/// Builds the packages of one kind.
+pub fn make(kind: Kind, profile: &str) -> Result<Vec<PathBuf>> {
+    kind.make(&Bench::clear(profile)?)
+}
+
 /// Builds and lists them.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let packages = target()?.join("package");
-    if packages.exists() {
-        fs::remove_dir_all(&packages)?;
-    }
-    fs::create_dir_all(&packages)?;
-    let bench = Bench { platform: platform::here()?, profile: &arguments.profile, packages };
+    let bench = Bench::clear(&arguments.profile)?;
     let wanted = if arguments.only.is_empty() { &Kind::ALL[..] } else { &arguments.only };
     let mut made = Vec::new();
     for kind in wanted {
-        made.extend(match kind {
-            Kind::Command => vec![archive(&bench)?],
-            Kind::Python => vec![python::wheel(&bench)?],
-            Kind::Node => node::packages(&bench)?,
-            Kind::Kotlin => vec![kotlin::jar(&bench)?],
-            Kind::Ruby => vec![ruby::gem(&bench)?],
-        });
+        made.extend(kind.make(&bench)?);
     }
     println!("\npackages for {}, in {}:", bench.platform.triple, bench.packages.display());
     for file in &made {
@@ -127,11 +142,4 @@ fn archive(bench: &Bench<'_>) -> Result<PathBuf> {
 /// The one version of everything.
 fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
-}
-
-/// The only file with this ending in a folder.
-fn one_file(folder: &Path, ending: &str) -> Result<PathBuf> {
-    let files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-    let file = files.into_iter().find(|file| file.to_string_lossy().ends_with(ending));
-    file.with_context(|| format!("no file `*{ending}` was made in {}", folder.display()))
 }

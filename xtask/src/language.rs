@@ -99,3 +99,10 @@ fn once(name: &str, text: &str, install: impl FnOnce() -> Result<()>) -> Result<
     fs::write(mark, text)?;
     Ok(())
 }
+
+/// The only file with this ending in a folder.
+pub fn one_file(folder: &Path, ending: &str) -> Result<PathBuf> {
+    let files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let file = files.into_iter().find(|file| file.to_string_lossy().ends_with(ending));
+    file.with_context(|| format!("no file `*{ending}` was made in {}", folder.display()))
+}

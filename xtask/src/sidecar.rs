@@ -13,6 +13,8 @@ pub struct Sidecar {
     child: Child,
     /// Where it can be called.
     pub endpoint: String,
+    /// Its Unix socket, if it has one: a path.
+    pub socket: Option<String>,
 }
 
 impl Sidecar {
@@ -31,7 +33,8 @@ impl Sidecar {
         thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
         let addresses: serde_json::Value = serde_json::from_str(&first)?;
         let endpoint = addresses["endpoint"].as_str().context("no endpoint in the first line")?.to_owned();
-        Ok(Self { child, endpoint })
+        let socket = addresses["unix"].as_str().map(|url| url.trim_start_matches("unix://").to_owned());
+        Ok(Self { child, endpoint, socket })
     }
 
     /// Waits until it ends.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::{Bench, one_file};
+use super::Bench;
+use crate::language::one_file;
 use crate::step::{self, command};
 use crate::tool;
 

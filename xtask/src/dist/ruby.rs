@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::{Bench, FFI_FEATURES, one_file};
-use crate::language::{self, library};
+use super::{Bench, FFI_FEATURES};
+use crate::language::{self, library, one_file};
 use crate::step::{command, quiet};
 
 /// Builds it, with the native library inside.

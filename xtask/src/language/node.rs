@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
@@ -50,7 +51,28 @@ fn install() -> Result<()> {
     Ok(())
 }
 
-fn npm(arguments: &[&str]) -> Result<std::process::Command> {
+/// The program that measures the package with the native half that was packed.
+pub fn bench(packages: &[PathBuf]) -> Result<Command> {
+    let modules = target()?.join("node/bench");
+    fs::create_dir_all(&modules)?;
+    for name in ["package.json", "package-lock.json"] {
+        fs::copy(repository()?.join(PACKAGE).join("bench/peer").join(name), modules.join(name))?;
+    }
+    let mut install = command("npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
+    install.current_dir(&modules);
+    quiet("npm ci", install)?;
+    let native = packages.last().context("no package was made")?;
+    let unpacked = modules.join("native");
+    fs::create_dir_all(&unpacked)?;
+    let mut unpack = command("tar", &["--strip-components=1", "-xzf"])?;
+    unpack.arg(native).arg("-C").arg(&unpacked);
+    quiet("tar", unpack)?;
+    let mut program = command("node", &["sdk-node/bench/bench.mjs", "--modules"])?;
+    program.arg(&modules).arg("--package").arg(native).env("PILLION_ADDON", one_file(&unpacked, ".node")?);
+    Ok(program)
+}
+
+fn npm(arguments: &[&str]) -> Result<Command> {
     let mut npm = command("npm", arguments)?;
     npm.current_dir(repository()?.join(PACKAGE)).env("PILLION_ADDON", addon()?);
     Ok(npm)

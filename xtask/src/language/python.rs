@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
@@ -14,11 +15,7 @@ const REQUIREMENTS: &str = "sdk-python/tests/requirements.txt";
 /// The interpreter of the environment, which is made if there is none.
 pub fn interpreter() -> Result<PathBuf> {
     let folder = target()?.join("python");
-    let python = folder.join("bin/python");
-    if !python.exists() {
-        println!("── a virtual environment for Python");
-        quiet("python3 -m venv", command("python3", &["-m", "venv", folder.to_str().context("not UTF-8")?])?)?;
-    }
+    let python = environment(&folder)?;
     let requirements = fs::read_to_string(repository()?.join(REQUIREMENTS)).context(REQUIREMENTS)?;
     once("python/requirements.txt", &requirements, || {
         println!("── installing what the tests of Python need");
@@ -28,12 +25,38 @@ pub fn interpreter() -> Result<PathBuf> {
     Ok(python)
 }
 
+/// The interpreter of a virtual environment in `folder`, which is made if there is none.
+fn environment(folder: &Path) -> Result<PathBuf> {
+    let python = folder.join("bin/python");
+    if !python.exists() {
+        println!("── a virtual environment for Python");
+        quiet("python3 -m venv", command("python3", &["-m", "venv", folder.to_str().context("not UTF-8")?])?)?;
+    }
+    Ok(python)
+}
+
 /// Runs its suites against the package in the environment.
 pub fn test(programs: &Path) -> Result<()> {
     stage(programs)?;
     let mut tests = command(interpreter()?, &["-m", "pytest", "--quiet"])?;
     tests.current_dir(repository()?.join("sdk-python")).env("PILLION_BIN", programs.join("pillion"));
     run("the suites of Python", tests)
+}
+
+/// The program that measures a wheel, in an environment of its own.
+pub fn bench(packages: &[PathBuf]) -> Result<Command> {
+    let folder = target()?.join("bench/python");
+    let python = environment(&folder)?;
+    let wheel = packages.first().context("no wheel was made")?;
+    let mut install = command(&python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])?;
+    install.args(["-r", "sdk-python/bench/requirements.txt"]);
+    quiet("pip install", install)?;
+    let mut install = command(&python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])?;
+    install.args(["--no-deps", "--force-reinstall"]).arg(wheel);
+    quiet("pip install", install)?;
+    let mut program = command(python, &["sdk-python/bench/bench.py", "--package"])?;
+    program.arg(wheel);
+    Ok(program)
 }
 
 /// Puts the package into the environment.
