@@ -7,7 +7,7 @@ mod python;
 mod ruby;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use platform::{PLATFORMS, Platform};

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{copy, library};
+use super::{copy, library, one_file};
 use crate::repository;
 use crate::step::{command, quiet, run, target};
 
