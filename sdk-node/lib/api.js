@@ -3,18 +3,15 @@
 // What the generated classes stand on: how calls of each shape are made.
 
 const { promise } = require("./bridge.js");
+const { callOptions, check, context } = require("./option.js");
 const { MessageStream } = require("./stream.js");
 
 /** Under this a handle keeps what its APIs need: the native handle, and the options of every call. */
 const INSIDE = Symbol("pillion");
-const CONTEXT = ["timeoutMs", "appId", "token", "traceparent", "tracestate"];
 
-/** What goes with a call beside its request; `undefined` if nothing does. */
-function context(defaults, options) {
-  if (options === undefined || !CONTEXT.some((name) => options[name] !== undefined)) return defaults;
-  const own = { ...defaults };
-  for (const name of CONTEXT) if (options[name] !== undefined) own[name] = options[name];
-  return own;
+/** A method of the contract: its exported function, the names of its options, and where its answer holds errors. */
+function method(name, options, errors) {
+  return { name, options: callOptions(...options), errors };
 }
 
 class Api {
@@ -25,19 +22,24 @@ class Api {
     ({ native: this.#native, defaults: this.#defaults } = pillion[INSIDE]);
   }
 
-  unary(method, request, options, errors) {
-    const begin = () => this.#native[method](request, context(this.#defaults, options));
+  unary({ name, options: known, errors }, request, options) {
+    const begin = () => {
+      check(options, known);
+      return this.#native[name](request, context(this.#defaults, options));
+    };
     return promise(begin, { signal: options?.signal, errors });
   }
 
-  serverStream(method, request, options, errors) {
-    const open = () => this.#native[method](request, context(this.#defaults, options));
+  serverStream({ name, options: known, errors }, request, options) {
+    const open = () => {
+      check(options, known);
+      return this.#native[name](request, context(this.#defaults, options));
+    };
     return new MessageStream(open, { signal: options?.signal, errors });
   }
 
-  async clientStream(method, requests, options, errors) {
-    const open = () => this.#native[method](context(this.#defaults, options));
-    const stream = new MessageStream(open, { signal: options?.signal, errors, requests });
+  async clientStream(called, requests, options) {
+    const stream = this.duplex(called, requests, options);
     try {
       const { value } = await stream.next();
       return value;
@@ -46,10 +48,13 @@ class Api {
     }
   }
 
-  duplex(method, requests, options, errors) {
-    const open = () => this.#native[method](context(this.#defaults, options));
+  duplex({ name, options: known, errors }, requests, options) {
+    const open = () => {
+      check(options, known);
+      return this.#native[name](context(this.#defaults, options));
+    };
     return new MessageStream(open, { signal: options?.signal, errors, requests });
   }
 }
 
-module.exports = { Api, INSIDE };
+module.exports = { Api, INSIDE, method };

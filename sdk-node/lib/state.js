@@ -3,22 +3,47 @@
 // State for programs: the contract's methods with the values of JavaScript.
 
 const { INSIDE } = require("./api.js");
-const { MessageStream } = require("./stream.js");
 const { StateApi } = require("./gen/state.js");
+const { callOptions, check, context, refused } = require("./option.js");
+const { MessageStream } = require("./stream.js");
 const { decode, encode } = require("./value.js");
+
+const { METHODS } = StateApi;
+const NO_BYTES = { data: Buffer.alloc(0), contentType: "" };
+
+/** The value of an entry as programs see it. */
+function valueOf({ key, value = NO_BYTES }, as) {
+  return decode(value, as, key);
+}
 
 /** An entry as programs see it. */
 function shown(entry, as) {
-  const { data, contentType } = entry.value ?? { data: Buffer.alloc(0), contentType: "" };
-  const value = decode({ data, contentType }, as, entry.key);
-  return { key: entry.key, value, etag: entry.etag, contentType, expiresIn: entry.expiresIn };
+  const { key, etag, expiresIn, value: { contentType } = NO_BYTES } = entry;
+  return { key, value: valueOf(entry, as), etag, contentType, expiresIn };
 }
 
 /** The condition of a write, of which there is at most one. */
-function condition({ ifAbsent, ifMatch }) {
-  if (ifMatch !== undefined) return { kind: { case: "ifMatch", value: ifMatch } };
-  return ifAbsent ? { kind: { case: "ifAbsent", value: {} } } : undefined;
+function condition(options) {
+  if (options?.ifMatch !== undefined) return { kind: { case: "ifMatch", value: options.ifMatch } };
+  return options?.ifAbsent ? { kind: { case: "ifAbsent", value: {} } } : undefined;
 }
+
+/** What the handle says itself of a request. */
+const OWN = new Set(["store", "condition"]);
+
+/** A method as the handle has it: with options of its own, and without what it says itself. */
+function taking(method, ...own) {
+  const options = [...method.options].filter((name) => !OWN.has(name));
+  return { ...method, options: new Set([...own, ...options]) };
+}
+
+const GET = taking(METHODS.get, "as");
+const GET_MANY = taking(METHODS.getMany, "as");
+const SET = taking(METHODS.set, "ifAbsent", "ifMatch", "contentType");
+const DELETE = taking(METHODS.delete, "ifMatch");
+const LIST = callOptions("pageSize", "as");
+const KEYS = callOptions("pageSize");
+const WATCH = callOptions("key", "after", "as");
 
 class State {
   #pillion;
@@ -36,60 +61,62 @@ class State {
   }
 
   async get(key, options) {
-    return (await this.getEntry(key, options))?.value;
+    const { entry } = await this.#api.unary(GET, { key, store: this.#store, ...options }, options);
+    return entry && valueOf(entry, options?.as);
   }
 
   async getEntry(key, options) {
-    const { entry } = await this.#api.get(key, { ...options, store: this.#store });
+    const { entry } = await this.#api.unary(GET, { key, store: this.#store, ...options }, options);
     return entry && shown(entry, options?.as);
   }
 
-  async set(key, value, options = {}) {
-    const encoded = encode(value, options.contentType);
-    return this.#api.set(key, encoded, { ...options, condition: condition(options), store: this.#store });
+  async set(key, value, options) {
+    const encoded = encode(value, options?.contentType);
+    const request = { key, value: encoded, store: this.#store, condition: condition(options), ...options };
+    return this.#api.unary(SET, request, options);
   }
 
-  async delete(key, options = {}) {
-    const given = { ...options, condition: condition(options), store: this.#store };
-    return (await this.#api.delete(key, given)).existed;
+  async delete(key, options) {
+    const request = { key, store: this.#store, condition: condition(options), ...options };
+    return (await this.#api.unary(DELETE, request, options)).existed;
   }
 
   async getMany(keys, options) {
-    const { results } = await this.#api.getMany([...keys], { ...options, store: this.#store });
+    // A string can be iterated as well, and its letters are nobody's keys.
+    if (typeof keys === "string" || typeof keys?.[Symbol.iterator] !== "function") {
+      throw refused(`\`keys\` must be a list of strings, but is ${keys === undefined ? "absent" : `a ${typeof keys}`}`);
+    }
+    const { results } = await this.#api.unary(GET_MANY, { keys: [...keys], store: this.#store, ...options }, options);
     const found = new Map();
     for (const { key, entry, error } of results) {
       if (error) throw error;
-      if (entry) found.set(key, shown(entry, options?.as).value);
+      if (entry) found.set(key, valueOf(entry, options?.as));
     }
     return found;
   }
 
-  list(prefix = "", options) {
-    const { native } = this.#pillion[INSIDE];
-    const open = () => native.stateEntries(this.#request({ prefix, pageSize: options?.pageSize }), this.#call(options));
-    return new MessageStream(open, { signal: options?.signal, map: (entry) => shown(entry, options?.as) });
+  list(prefix, options) {
+    const selection = { prefix, pageSize: options?.pageSize };
+    return this.#stream("stateEntries", selection, options, LIST, (entry) => shown(entry, options?.as));
   }
 
-  keys(prefix = "", options) {
-    const { native } = this.#pillion[INSIDE];
-    const request = this.#request({ prefix, pageSize: options?.pageSize, keysOnly: true });
-    const open = () => native.stateEntries(request, this.#call(options));
-    return new MessageStream(open, { signal: options?.signal, map: (entry) => entry.key });
+  keys(prefix, options) {
+    const selection = { prefix, pageSize: options?.pageSize, keysOnly: true };
+    return this.#stream("stateEntries", selection, options, KEYS, (entry) => entry.key);
   }
 
-  watch(prefix = "", options) {
-    const { native } = this.#pillion[INSIDE];
-    const request = this.#request({ prefix, key: options?.key, after: options?.after });
-    const open = () => native.stateChanges(request, this.#call(options));
-    return new MessageStream(open, { signal: options?.signal, map: (change) => changed(change, options?.as) });
+  watch(prefix, options) {
+    const selection = { prefix, key: options?.key, after: options?.after };
+    return this.#stream("stateChanges", selection, options, WATCH, (change) => changed(change, options?.as));
   }
 
-  #request(fields) {
-    return { ...fields, store: this.#store };
-  }
-
-  #call(options) {
-    return { ...this.#pillion[INSIDE].defaults, ...options };
+  #stream(method, selection, options, known, map) {
+    const { native, defaults } = this.#pillion[INSIDE];
+    const open = () => {
+      check(options, known);
+      return native[method]({ ...selection, store: this.#store }, context(defaults, options));
+    };
+    return new MessageStream(open, { signal: options?.signal, map });
   }
 }
 

@@ -19,6 +19,10 @@ function encode(value, contentType) {
   if (ArrayBuffer.isView(value)) return { data: value, contentType: contentType ?? BYTES };
   if (value instanceof ArrayBuffer) return { data: new Uint8Array(value), contentType: contentType ?? BYTES };
   if (typeof value === "string") return { data: Buffer.from(value), contentType: contentType ?? TEXT };
+  if (value instanceof Map || value instanceof Set) {
+    const instead = value instanceof Map ? "Object.fromEntries(map)" : "[...set]";
+    throw invalid("value.malformed", `JSON would lose what is in a ${value.constructor.name}: store ${instead}`);
+  }
   let text;
   try {
     text = JSON.stringify(value);
@@ -31,8 +35,21 @@ function encode(value, contentType) {
   return { data: Buffer.from(text), contentType: contentType ?? JSON_TYPE };
 }
 
+const KINDS = new Map([
+  [BYTES, "bytes"],
+  [TEXT, "text"],
+  [JSON_TYPE, "json"],
+]);
+
+const READABLE = new Set(KINDS.values());
+
 /** What kind of value a content type stands for. Of an unknown one the bytes are all that is known. */
 function kindOf(contentType) {
+  // Those that `encode` gives need no parsing.
+  return KINDS.get(contentType) ?? parsedKind(contentType);
+}
+
+function parsedKind(contentType) {
   const [essence, ...parameters] = contentType.toLowerCase().split(";").map((part) => part.trim());
   if (essence === JSON_TYPE || essence.endsWith("+json")) return "json";
   const charset = parameters.find((parameter) => parameter.startsWith("charset="))?.slice(8).replaceAll('"', "");
@@ -46,6 +63,9 @@ function decode(value, as, key) {
   const kind = kindOf(contentType);
   const wanted = as ?? kind;
   if (wanted === "bytes") return data;
+  if (!READABLE.has(wanted)) {
+    throw invalid("request.invalid", `\`as\` is ${JSON.stringify(as)}, and must be one of "bytes", "text", "json"`);
+  }
   if (contentType !== "" && wanted !== kind) {
     const message = `the value of \`${key}\` is \`${contentType}\` and was to be read as ${wanted}`;
     throw invalid("value.content_type_mismatch", message, { metadata: { key, content_type: contentType } });

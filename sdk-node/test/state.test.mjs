@@ -172,3 +172,29 @@ test("options of a handle go with its calls", () =>
     await hurried.apis.state.get("a", { timeoutMs: 10_000 });
     await assert.rejects(p.apis.state.get("a", { timeoutMs: -1 }), { reason: "request.invalid" });
   }));
+
+test("what is misspelt is refused, never left out", () =>
+  using(async (p) => {
+    const refused = (message) => (error) => {
+      assert.match(error.message, message);
+      return error instanceof InvalidError && error.outcome === "rejected";
+    };
+    const none = (name) => refused(new RegExp(`^\`${name}\` is no option here; there are \``));
+    await assert.rejects(embedded({ datadir: "./data" }), none("datadir"));
+    await assert.rejects(connect("http://127.0.0.1:1", { retry: 1 }), none("retry"));
+    await assert.rejects(p.state.set("a", 1, { tll: 5 }), none("tll"));
+    await assert.rejects(p.state.set("a", 1, { store: "orders" }), none("store"));
+    await assert.rejects(p.state.get("a", { condition: undefined }), none("condition"));
+    await assert.rejects(p.state.list("", { pagesize: 5 }).next(), none("pagesize"));
+    await assert.rejects(p.apis.state.get("a", { key: "b" }), none("key"));
+    await assert.rejects(p.apis.state.watch("a", { after: 5n }).next(), none("after"));
+    await assert.rejects(p.waitReady({ timeout: 5 }), none("timeout"));
+    assert.throws(() => p.with({ timeout: 5 }), none("timeout"));
+    await assert.rejects(p.state.get("a", "json"), refused(/^options must be an object, but are a string$/));
+    await assert.rejects(p.state.get("a", { signal: new AbortController() }), refused(/must be an AbortSignal/));
+    await assert.rejects(p.state.getMany("abc"), refused(/^`keys` must be a list of strings, but is a string$/));
+    await p.state.set("a", 1);
+    await assert.rejects(p.state.get("a", { as: "jsn" }), refused(/^`as` is "jsn", and must be one of/));
+    await assert.rejects(p.state.set("a", new Map([["x", 1]])), refused(/Object\.fromEntries/));
+    assert.equal(await p.state.get("a"), 1);
+  }));

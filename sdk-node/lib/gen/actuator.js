@@ -2,7 +2,7 @@
 
 "use strict";
 
-const { Api } = require("../api.js");
+const { Api, method } = require("../api.js");
 
 const ComponentState = Object.freeze({
   Unspecified: "unspecified",
@@ -11,21 +11,30 @@ const ComponentState = Object.freeze({
   Failed: "failed",
 });
 
+const METHODS = {
+  checkLive: method("actuatorCheckLive", []),
+  checkReady: method("actuatorCheckReady", []),
+  getStatus: method("actuatorGetStatus", []),
+  getMetrics: method("actuatorGetMetrics", []),
+};
+
 class ActuatorApi extends Api {
+  static METHODS = METHODS;
+
   checkLive(options) {
-    return this.unary("actuatorCheckLive", { ...options }, options);
+    return this.unary(METHODS.checkLive, { ...options }, options);
   }
 
   checkReady(options) {
-    return this.unary("actuatorCheckReady", { ...options }, options);
+    return this.unary(METHODS.checkReady, { ...options }, options);
   }
 
   getStatus(options) {
-    return this.unary("actuatorGetStatus", { ...options }, options);
+    return this.unary(METHODS.getStatus, { ...options }, options);
   }
 
   getMetrics(options) {
-    return this.unary("actuatorGetMetrics", { ...options }, options);
+    return this.unary(METHODS.getMetrics, { ...options }, options);
   }
 }
 

@@ -2,7 +2,7 @@
 
 "use strict";
 
-const { Api } = require("../api.js");
+const { Api, method } = require("../api.js");
 
 const ActRequestAct = Object.freeze({
   Unspecified: "unspecified",
@@ -26,29 +26,40 @@ const ExpandRequestThen = Object.freeze({
   Hang: "hang",
 });
 
+const METHODS = {
+  echo: method("shapesEcho", ["label"]),
+  act: method("shapesAct", ["after","reason","metadata"]),
+  expand: method("shapesExpand", ["then","every"]),
+  collect: method("shapesCollect", []),
+  converse: method("shapesConverse", []),
+  count: method("shapesCount", []),
+};
+
 class ShapesApi extends Api {
+  static METHODS = METHODS;
+
   echo(kinds, options) {
-    return this.unary("shapesEcho", { ...options, kinds }, options);
+    return this.unary(METHODS.echo, { kinds, ...options }, options);
   }
 
   act(act, options) {
-    return this.unary("shapesAct", { ...options, act }, options);
+    return this.unary(METHODS.act, { act, ...options }, options);
   }
 
   expand(count, options) {
-    return this.serverStream("shapesExpand", { ...options, count }, options);
+    return this.serverStream(METHODS.expand, { count, ...options }, options);
   }
 
   collect(requests, options) {
-    return this.clientStream("shapesCollect", requests, options);
+    return this.clientStream(METHODS.collect, requests, options);
   }
 
   converse(requests, options) {
-    return this.duplex("shapesConverse", requests, options);
+    return this.duplex(METHODS.converse, requests, options);
   }
 
   count(options) {
-    return this.unary("shapesCount", { ...options }, options);
+    return this.unary(METHODS.count, { ...options }, options);
   }
 }
 

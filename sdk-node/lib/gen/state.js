@@ -2,43 +2,57 @@
 
 "use strict";
 
-const { Api } = require("../api.js");
+const { Api, method } = require("../api.js");
+
+const METHODS = {
+  get: method("stateGet", ["store","consistency"]),
+  getMany: method("stateGetMany", ["store","consistency"], [["results","error"]]),
+  set: method("stateSet", ["store","condition","ttl","keepTtl","consistency","idempotencyKey","fence"]),
+  setMany: method("stateSetMany", ["store","consistency","idempotencyKey","fence"], [["results","error"]]),
+  delete: method("stateDelete", ["store","condition","consistency","idempotencyKey","fence"]),
+  deleteMany: method("stateDeleteMany", ["store","consistency","idempotencyKey","fence"], [["results","error"]]),
+  transact: method("stateTransact", ["store","consistency","idempotencyKey","fence"], [["results","error"]]),
+  list: method("stateList", ["store","pageSize","pageToken","keysOnly"]),
+  watch: method("stateWatch", ["store","key","afterRevision"]),
+};
 
 class StateApi extends Api {
+  static METHODS = METHODS;
+
   get(key, options) {
-    return this.unary("stateGet", { ...options, key }, options);
+    return this.unary(METHODS.get, { key, ...options }, options);
   }
 
   getMany(keys, options) {
-    return this.unary("stateGetMany", { ...options, keys }, options, [["results","error"]]);
+    return this.unary(METHODS.getMany, { keys, ...options }, options);
   }
 
   set(key, value, options) {
-    return this.unary("stateSet", { ...options, key, value }, options);
+    return this.unary(METHODS.set, { key, value, ...options }, options);
   }
 
   setMany(items, options) {
-    return this.unary("stateSetMany", { ...options, items }, options, [["results","error"]]);
+    return this.unary(METHODS.setMany, { items, ...options }, options);
   }
 
   delete(key, options) {
-    return this.unary("stateDelete", { ...options, key }, options);
+    return this.unary(METHODS.delete, { key, ...options }, options);
   }
 
   deleteMany(items, options) {
-    return this.unary("stateDeleteMany", { ...options, items }, options, [["results","error"]]);
+    return this.unary(METHODS.deleteMany, { items, ...options }, options);
   }
 
   transact(operations, options) {
-    return this.unary("stateTransact", { ...options, operations }, options, [["results","error"]]);
+    return this.unary(METHODS.transact, { operations, ...options }, options);
   }
 
   list(prefix, options) {
-    return this.unary("stateList", { ...options, prefix }, options);
+    return this.unary(METHODS.list, { prefix, ...options }, options);
   }
 
   watch(prefix, options) {
-    return this.serverStream("stateWatch", { ...options, prefix }, options);
+    return this.serverStream(METHODS.watch, { prefix, ...options }, options);
   }
 }
 

@@ -2,19 +2,27 @@
 
 "use strict";
 
-const { Api } = require("../api.js");
+const { Api, method } = require("../api.js");
+
+const METHODS = {
+  advanceClock: method("testingAdvanceClock", []),
+  fail: method("testingFail", ["component","operation","after","times","reason"]),
+  reset: method("testingReset", []),
+};
 
 class TestingApi extends Api {
+  static METHODS = METHODS;
+
   advanceClock(by, options) {
-    return this.unary("testingAdvanceClock", { ...options, by }, options);
+    return this.unary(METHODS.advanceClock, { by, ...options }, options);
   }
 
   fail(block, options) {
-    return this.unary("testingFail", { ...options, block }, options);
+    return this.unary(METHODS.fail, { block, ...options }, options);
   }
 
   reset(options) {
-    return this.unary("testingReset", { ...options }, options);
+    return this.unary(METHODS.reset, { ...options }, options);
   }
 }
 

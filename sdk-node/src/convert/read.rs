@@ -113,7 +113,7 @@ fn wrong<T>(value: Unknown<'_>, wanted: &str) -> Converted<T> {
     let found = match value.get_type()? {
         ValueType::BigInt => "a bigint".to_owned(),
         ValueType::Undefined | ValueType::Null => "absent".to_owned(),
-        ValueType::Object => "another object".to_owned(),
+        ValueType::Object => "an object".to_owned(),
         found => format!("a {}", found.to_string().to_lowercase()),
     };
     Err(Mismatch::new(format!("must be {wanted}, but is {found}")))

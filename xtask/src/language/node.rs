@@ -25,7 +25,7 @@ pub fn stage(programs: &Path) -> Result<()> {
 /// Runs its suites: those of the linter and the compiler of types first, as they are quick.
 pub fn test(programs: &Path) -> Result<()> {
     stage(programs)?;
-    install()?;
+    install(&repository()?.join(PACKAGE), "the tests of Node")?;
     for (script, title) in [
         ("lint", "the linter of Node"),
         ("types", "the types of Node"),
@@ -37,30 +37,32 @@ pub fn test(programs: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Installs what the lock file names, unless it is there. The mark is where the packages are, and goes with them.
-fn install() -> Result<()> {
-    let package = repository()?.join(PACKAGE);
-    let lock = fs::read_to_string(package.join("package-lock.json")).context("package-lock.json")?;
-    let mark = package.join("node_modules/.installed");
+/// Installs what the lock file of a folder names, unless it is there. The mark is where the packages are, and goes with
+/// them.
+fn install(folder: &Path, purpose: &str) -> Result<()> {
+    let lock = fs::read_to_string(folder.join("package-lock.json")).context("package-lock.json")?;
+    let mark = folder.join("node_modules/.installed");
     if fs::read_to_string(&mark).is_ok_and(|installed| installed == lock) {
         return Ok(());
     }
-    println!("── installing what the tests of Node need");
-    quiet("npm ci", npm(&["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?)?;
+    println!("── installing what {purpose} need");
+    let mut npm = command("npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
+    npm.current_dir(folder);
+    quiet("npm ci", npm)?;
     fs::write(mark, lock)?;
     Ok(())
 }
 
-/// The program that measures the package with the native half that was packed.
+/// The program that measures the package with the native half that was packed, beside the stock client, which is
+/// installed for it.
 pub fn bench(packages: &[PathBuf]) -> Result<Command> {
     let modules = target()?.join("node/bench");
     fs::create_dir_all(&modules)?;
-    for name in ["package.json", "package-lock.json"] {
-        fs::copy(repository()?.join(PACKAGE).join("bench/peer").join(name), modules.join(name))?;
+    for name in ["package.json", "package-lock.json", ".npmrc"] {
+        let from = repository()?.join(PACKAGE).join("bench/peer").join(name);
+        fs::copy(&from, modules.join(name)).with_context(|| format!("copying {}", from.display()))?;
     }
-    let mut install = command("npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
-    install.current_dir(&modules);
-    quiet("npm ci", install)?;
+    install(&modules, "the measurements of Node")?;
     let native = packages.last().context("no package was made")?;
     let unpacked = modules.join("native");
     fs::create_dir_all(&unpacked)?;

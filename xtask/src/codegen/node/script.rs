@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use heck::ToUpperCamelCase;
 
 use super::super::Files;
-use super::super::binding::{Api, Binding, Call, ERROR};
+use super::super::binding::{Api, Binding, Call, ERROR, Parameter};
 use super::super::ir::{Contract, Kind, Label, Shape};
 use super::scope::Scope;
 use super::{function, native, property, source};
@@ -36,7 +36,7 @@ fn module(binding: &Binding<'_>, scope: &Scope<'_>, file: &str) -> Result<String
     let mut exported = Vec::new();
     let api = binding.apis.iter().find(|api| api.service.block == file);
     if api.is_some() {
-        writeln!(code, "\nconst {{ Api }} = require(\"../api.js\");")?;
+        writeln!(code, "\nconst {{ Api, method }} = require(\"../api.js\");")?;
     }
     for found in scope.enums(file) {
         let name = found.joined_name();
@@ -49,9 +49,12 @@ fn module(binding: &Binding<'_>, scope: &Scope<'_>, file: &str) -> Result<String
     }
     if let Some(api) = api {
         let name = format!("{}Api", api.service.stem());
-        writeln!(code, "\nclass {name} extends Api {{")?;
-        let methods: Vec<_> =
-            api.methods.iter().map(|call| method(binding.contract, api, call)).collect::<Result<_>>()?;
+        writeln!(code, "\nconst METHODS = {{")?;
+        for call in &api.methods {
+            writeln!(code, "  {}: {},", function(call.method), description(binding.contract, api, call)?)?;
+        }
+        writeln!(code, "}};\n\nclass {name} extends Api {{\n  static METHODS = METHODS;\n")?;
+        let methods: Vec<_> = api.methods.iter().map(method).collect();
         writeln!(code, "{}}}", methods.join("\n"))?;
         exported.push(name);
     }
@@ -62,36 +65,38 @@ fn module(binding: &Binding<'_>, scope: &Scope<'_>, file: &str) -> Result<String
     Ok(code)
 }
 
-fn method(contract: &Contract, api: &Api<'_>, call: &Call<'_>) -> Result<String> {
-    let positional: Vec<_> = call.positional().map(|parameter| property(&parameter.member)).collect();
-    if let Some(taken) = call
-        .parameters
-        .iter()
-        .map(|parameter| property(&parameter.member))
-        .find(|name| CALL_OPTIONS.contains(&name.as_str()))
-    {
+/// What `lib/api.js` has to know of a method: `method("stateGet", ["store", "consistency"])`.
+fn description(contract: &Contract, api: &Api<'_>, call: &Call<'_>) -> Result<String> {
+    let options: Vec<_> = match call.method.uploads() {
+        true => Vec::new(),
+        false => call.parameters.iter().filter(|parameter| !parameter.positional).map(name).collect(),
+    };
+    if let Some(taken) = call.parameters.iter().map(name).find(|name| CALL_OPTIONS.contains(&name.as_str())) {
         bail!("{}: in Node `{taken}` is an option of every call", call.method.path);
     }
-    let name = function(call.method);
-    let export = native::export(api, call);
     let errors = errors(contract, &call.answer.full_name, &mut Vec::new())?;
     let errors = if errors.is_empty() { String::new() } else { format!(", {}", serde_json::to_string(&errors)?) };
-    let parameters: String = positional.iter().map(|name| format!("{name}, ")).collect();
-    let request = format!("{{ ...options{} }}", positional.iter().map(|name| format!(", {name}")).collect::<String>());
-    Ok(match call.method.shape {
-        Shape::Unary => format!(
-            "  {name}({parameters}options) {{\n    return this.unary({export:?}, {request}, options{errors});\n  }}\n"
-        ),
-        Shape::ServerStream => format!(
-            "  {name}({parameters}options) {{\n    return this.serverStream({export:?}, {request}, options{errors});\n  }}\n"
-        ),
-        Shape::ClientStream => format!(
-            "  {name}(requests, options) {{\n    return this.clientStream({export:?}, requests, options{errors});\n  }}\n"
-        ),
-        Shape::Duplex => format!(
-            "  {name}(requests, options) {{\n    return this.duplex({export:?}, requests, options{errors});\n  }}\n"
-        ),
-    })
+    let options = serde_json::to_string(&options)?;
+    Ok(format!("method({:?}, {options}{errors})", native::export(api, call)))
+}
+
+fn name(parameter: &Parameter<'_>) -> String {
+    property(&parameter.member)
+}
+
+fn method(call: &Call<'_>) -> String {
+    let function = function(call.method);
+    let positional: String = call.positional().map(|parameter| name(parameter) + ", ").collect();
+    let (caller, parameters, request) = match call.method.shape {
+        // The options last: this is the form that V8 copies quickly. A positional name is no option.
+        Shape::Unary => ("unary", positional.as_str(), format!("{{ {positional}...options }}")),
+        Shape::ServerStream => ("serverStream", positional.as_str(), format!("{{ {positional}...options }}")),
+        Shape::ClientStream => ("clientStream", "requests, ", "requests".into()),
+        Shape::Duplex => ("duplex", "requests, ", "requests".into()),
+    };
+    format!(
+        "  {function}({parameters}options) {{\n    return this.{caller}(METHODS.{function}, {request}, options);\n  }}\n"
+    )
 }
 
 /// Where an answer holds errors, which become exceptions: the names that lead to each.
