@@ -36,15 +36,21 @@ Call = Callable[[], Awaitable[bytes]]
 
 def report(row: str, pillion: float, unit: str, goal: str, met: bool | None, peer: float | None = None) -> None:
     """Prints a figure. `met` is none where there is no goal."""
-    rounded = [None if figure is None else round(figure, 2) for figure in (pillion, peer)]
-    print(json.dumps({"row": row, "pillion": rounded[0], "peer": rounded[1], "unit": unit, "goal": goal, "met": met}), flush=True)
+    ours, theirs = (None if figure is None else round(figure, 2) for figure in (pillion, peer))
+    figure = {"row": row, "pillion": ours, "peer": theirs, "unit": unit, "goal": goal, "met": met}
+    print(json.dumps(figure, ensure_ascii=False), flush=True)
 
 
-def compare(row: str, figures: list[tuple[float, float]], unit: str, goal: str = "", met: Callable[[float], bool] | None = None) -> None:
-    """Prints the medians of pairs of figures, of which each was measured in one round."""
+def compare(
+    row: str,
+    figures: list[tuple[float, float]],
+    unit: str,
+    goal: str = "",
+    met: Callable[[float], bool] | None = None,
+) -> None:
+    """Prints the medians of pairs of figures, each pair of one round; the goal is about the median of their ratios."""
     ours, theirs = (median(side) for side in zip(*figures, strict=True))
-    ratio = median(mine / peer for mine, peer in figures)
-    report(f"{row} ({ratio:.2f} ×)", ours, unit, goal, met and met(ratio), theirs)
+    report(row, ours, unit, goal, met and met(median(mine / peer for mine, peer in figures)), theirs)
 
 
 def stock(channel: grpc.Channel | grpc.aio.Channel) -> Callable[[], Awaitable[typing.Any] | typing.Any]:
@@ -108,8 +114,8 @@ async def remote(where: str, endpoint: str, target: str, seconds: float, rounds:
 
         assert await ours() == await theirs() == VALUE
         for measure, row, unit, goal, met in [
-            (throughput, f"get over {where}, {IN_FLIGHT} in flight", "calls/s", "≥ 2 ×", lambda ratio: ratio >= 2),
-            (latency, f"get over {where}, 1 in flight, p50", "µs", "≤ 0.7 ×", lambda ratio: ratio <= 0.7),
+            (throughput, f"remote get over {where}, {IN_FLIGHT} in flight", "calls/s", "≥ 2 ×", lambda ratio: ratio >= 2),
+            (latency, f"remote get over {where}, 1 in flight, p50", "µs", "≤ 0.7 ×", lambda ratio: ratio <= 0.7),
         ]:
             await measure(ours, seconds / 4), await measure(theirs, seconds / 4)
             figures = [(await measure(ours, seconds), await measure(theirs, seconds)) for _ in range(rounds)]
@@ -129,11 +135,11 @@ def blocking(where: str, endpoint: str, target: str, seconds: float, rounds: int
     with pillion.connect(endpoint) as p, grpc.insecure_channel(target) as channel:
         get = stock(channel)
         figures = [(took(lambda: p.state.get(KEY)), took(lambda: get().entry.value.data)) for _ in range(rounds)]
-        compare(f"blocking get over {where}, p50", figures, "µs")
+        compare(f"remote get over {where}, blocking, p50", figures, "µs")
 
 
 def in_process(seconds: float, rounds: int) -> None:
-    """The rows of a runtime in this process: microseconds a call, best of the rounds' medians of batches."""
+    """The rows of a runtime in this process."""
     batch = 200
 
     def measured(run: Callable[[], float]) -> float:
