@@ -8,6 +8,7 @@ use futures::FutureExt;
 use pillion::proto::TraceContext;
 use pillion::{Cx, Error, Pillion, Reason, Result};
 use pyo3::prelude::*;
+use pyo3::types::PyBool;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{Answer, Work, into_python, panicked};
@@ -16,7 +17,7 @@ use crate::convert::In;
 use crate::coroutine::Coroutine;
 use crate::error::raise;
 use crate::exit::detached;
-use crate::once::{Once, intern};
+use crate::once::{Once, Text, intern};
 use crate::process::runtime;
 
 /// How long a blocking call waits before it looks whether Ctrl-C was pressed.
@@ -163,25 +164,49 @@ fn wait(work: &mut Work) -> Poll<Result<Answer>> {
 
 /// Refuses to block a running event loop.
 fn refuse_in_loop(py: Python<'_>) -> PyResult<()> {
-    static RUNNING: Once = Once::new();
-    // What has not been imported does not run; importing it would cost more than most programs' calls.
-    let running = match RUNNING.get() {
-        Some(running) => running.bind(py).clone(),
-        None => {
-            let Ok(events) = modules(py)?.get_item(intern!(py, "asyncio.events")) else { return Ok(()) };
-            // A module that another thread is importing right now has no such function yet.
-            let Ok(running) = events.getattr(intern!(py, "_get_running_loop")) else { return Ok(()) };
-            RUNNING.set(running.clone().unbind());
-            running
-        }
+    static ASYNCIO: Loop = Loop::new("asyncio.events", "_get_running_loop");
+    static TRIO: Loop = Loop::new("trio.lowlevel", "in_trio_run");
+    let (running, thread) = if ASYNCIO.runs(py)? {
+        (true, "asyncio.to_thread(…)")
+    } else {
+        (TRIO.runs(py)?, "trio.to_thread.run_sync(…)")
     };
-    if running.call0()?.is_none() {
+    if !running {
         return Ok(());
     }
     let error = Error::new(
         Reason::RequestInvalid,
         "this call would block the event loop that is running in this thread",
     )
-    .advice("use `pillion.aio`, which has the same calls to await; or run this one with `await asyncio.to_thread(…)`");
+    .advice(format!("use `pillion.aio`, which has the same calls to await; or run this one with `await {thread}`"));
     Err(raise(py, &error))
+}
+
+/// A kind of event loop, and the function by which it tells whether one runs in this thread.
+struct Loop {
+    module: Text,
+    function: Text,
+    found: Once,
+}
+
+impl Loop {
+    const fn new(module: &'static str, function: &'static str) -> Self {
+        Self { module: Text::new(module), function: Text::new(function), found: Once::new() }
+    }
+
+    fn runs(&self, py: Python<'_>) -> PyResult<bool> {
+        // What has not been imported does not run; importing it would cost more than most programs' calls.
+        let function = match self.found.get() {
+            Some(function) => function.bind(py).clone(),
+            None => {
+                let Ok(module) = modules(py)?.get_item(self.module.get(py)) else { return Ok(false) };
+                // A module that another thread is importing right now has no such function yet.
+                let Ok(function) = module.getattr(self.function.get(py)) else { return Ok(false) };
+                self.found.set(function.clone().unbind());
+                function
+            }
+        };
+        let answer = function.call0()?;
+        Ok(!answer.is_none() && !answer.is(PyBool::new(py, false)))
+    }
 }

@@ -36,7 +36,8 @@ mod upload;
 
 use pyo3::prelude::*;
 
-#[pymodule]
+// Free-threaded interpreters take the lock for it: nothing was tested without.
+#[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<cancel::CancelToken>()?;

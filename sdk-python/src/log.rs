@@ -119,18 +119,29 @@ pub fn flush(py: Python<'_>) {
             return;
         }
     };
-    for Record { level, target, message } in batch {
-        let level = match level {
+    for record in batch {
+        record.tell(py);
+    }
+    let lost = LOST.swap(0, Ordering::Relaxed);
+    if lost > 0 {
+        let message = format!("{lost} records were left out: more came than calls fetched");
+        Record { level: Level::WARN, target: "pillion_python", message }.tell(py);
+    }
+}
+
+impl Record {
+    fn tell(self, py: Python<'_>) {
+        let level = match self.level {
             Level::ERROR => 40,
             Level::WARN => 30,
             Level::INFO => 20,
             _ => 10,
         };
         // `pillion_runtime::slot` is the logger `pillion.runtime.slot`.
-        let name = target.replace("::", ".").replacen("pillion_", "pillion.", 1);
+        let name = self.target.replace("::", ".").replacen("pillion_", "pillion.", 1);
         let told = py.import("logging").and_then(|logging| {
             let logger = logging.call_method1("getLogger", (name,))?;
-            logger.call_method1("log", (level, "%s", message))
+            logger.call_method1("log", (level, "%s", self.message))
         });
         if let Err(error) = told {
             // A handler that raises must not fail the call that came by.

@@ -133,12 +133,42 @@ def test_a_token_cancels_from_another_thread(p):
     eventually(lambda: p.apis.shapes.count().dropped == 1)
 
 
-def test_a_blocking_call_in_a_running_loop_is_refused_with_advice(p):
+def test_a_blocking_call_in_a_running_loop_is_refused_with_advice(run, p):
     async def main():
         with pytest.raises(pillion.InvalidError, match="event loop") as caught:
             p.state.get("k")
-        assert "pillion.aio" in caught.value.advice
-        assert await asyncio.to_thread(p.state.get, "k") is None
+        assert "pillion.aio" in caught.value.advice and "to_thread" in caught.value.advice
+        assert await anyio.to_thread.run_sync(p.state.get, "k") is None
+
+    run(main)
+    assert p.state.get("k") is None
+
+
+def test_opening_can_be_awaited_and_entered(run):
+    async def main():
+        async with aio.open() as p:
+            await p.state.set("k", "v")
+        assert p.closed
+        p = await aio.embedded()
+        async with p:
+            assert await p.state.get("k") is None
+        assert p.closed
+        with pytest.raises(pillion.InvalidError):
+            async with aio.connect("nonsense"):
+                pass
+
+    run(main)
+
+
+def test_a_call_that_is_not_awaited_warns():
+    async def main():
+        async with aio.embedded() as p:
+            with pytest.warns(RuntimeWarning, match="never awaited"):
+                p.apis.state.get("k")
+            with pytest.warns(RuntimeWarning, match="never awaited"):
+                aio.open()
+            call = p.apis.state.get("k")
+            call.close()
 
     asyncio.run(main())
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
-import textwrap
+import traceback
 from pathlib import Path
 
 import pytest
 
+import pillion
+from pillion import aio
 from conftest import REPOSITORY, program, sidecar_program
 
 PACKAGE = REPOSITORY / "sdk-python"
@@ -71,7 +74,8 @@ def test_the_span_of_opentelemetry_goes_with_the_call():
     assert _trace.current() is None
 
 
-def test_the_plugin_gives_a_runtime_for_each_test(pytester):
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "at the same time"])
+def test_the_plugin_gives_a_runtime_for_each_test(workers, pytester):
     pytester.makepyfile(
         """
         import asyncio
@@ -105,14 +109,16 @@ def test_the_plugin_gives_a_runtime_for_each_test(pytester):
             asyncio.run(main())
             assert pillion.state.get("k") == "v"
 
+        @pytest.mark.xdist_group("session")
         def test_session_1(pillion_session):
             pillion_session.state.set("k", "v")
 
+        @pytest.mark.xdist_group("session")
         def test_session_2(pillion_session):
             assert pillion_session.state.get("k") == "v"
         """.replace("pillion_package", "pillion")
     )
-    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=7)
+    pytester.runpytest_subprocess("-W", "error", *workers, "--dist", "loadgroup").assert_outcomes(passed=7)
 
 
 @pytest.mark.parametrize("text", ["", "5", "m", "5 m", "1h5"])
@@ -164,6 +170,50 @@ def test_stubs_are_those_of_the_binary(tmp_path):
         capture_output=True, text=True, timeout=300,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_what_programs_see_reads_well():
+    assert {"aio", "connect", "embedded", "open", "testing"} <= set(dir(pillion))
+    assert not [name for name in dir(pillion) if name in ("atexit", "os", "sys", "typing")]
+    assert pillion.testing.open is not pillion.open and pillion.aio.State is not pillion.State
+    with pytest.raises(AttributeError, match="has no attribute 'aoi'"):
+        pillion.aoi
+    with pillion.embedded() as p:
+        assert (repr(p), repr(p.state), repr(p.state.store("orders"))) == (
+            "<pillion.Pillion open>", "<pillion.State 'state'>", "<pillion.State 'orders'>",
+        )
+        for call, said in [
+            (lambda: p.state.get("k", "a default"), "a type such as `dict`"),
+            (lambda: p.state.set("k", 1, if_match=3), "an etag"),
+            (lambda: p.state.set("k", 1, tll=3), "tll"),
+            (lambda: p.apis.state.get("k", timeout="5s"), "a number of seconds"),
+            (lambda: p.apis.state.set("k", b"1"), "expected Value, got bytes"),
+            (pillion.Pillion, "pillion.open"),
+        ]:
+            p.state.set("k", {})
+            with pytest.raises(TypeError) as caught:
+                call()
+            assert said in str(caught.value)
+        try:
+            p.state.set("", 1)
+        except pillion.InvalidError as error:
+            assert traceback.format_exception_only(error)[0].startswith("pillion.InvalidError: state.key_invalid")
+
+
+def test_a_handle_that_is_forgotten_warns():
+    with pytest.warns(ResourceWarning, match=r"<pillion.Pillion open>: use it with `with`"):
+        pillion.embedded()
+    with pytest.warns(ResourceWarning, match=r"<pillion.aio.Pillion open>: use it with `async with`"):
+        asyncio.run(aio.embedded())
+
+
+def test_the_demonstration_greets(shared_sidecar):
+    for where, mode in [("embedded", "embedded"), (shared_sidecar.url, "sidecar")]:
+        done = subprocess.run(
+            [sys.executable, str(PACKAGE / "example/demo.py"), where], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert f'python: greeting:python = {{"from": "python", "mode": "{mode}"}} (etag ' in done.stdout
 
 
 SNIPPETS = re.findall(r"```python\n(.*?)```", (PACKAGE / "README.md").read_text(), re.DOTALL)
