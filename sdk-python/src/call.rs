@@ -174,11 +174,11 @@ fn refuse_in_loop(py: Python<'_>) -> PyResult<()> {
     if !running {
         return Ok(());
     }
-    let error = Error::new(
-        Reason::RequestInvalid,
-        "this call would block the event loop that is running in this thread",
-    )
-    .advice(format!("use `pillion.aio`, which has the same calls to await; or run this one with `await {thread}`"));
+    let error =
+        Error::new(Reason::RequestInvalid, "this call would block the event loop that is running in this thread")
+            .advice(format!(
+                "use `pillion.aio`, which has the same calls to await; or run this one with `await {thread}`"
+            ));
     Err(raise(py, &error))
 }
 

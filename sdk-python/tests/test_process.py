@@ -186,7 +186,7 @@ def test_gunicorn_with_an_application_that_is_preloaded(shared_sidecar, tmp_path
     (tmp_path / "web.py").write_text(APPLICATION)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = "127.0.0.1:{}".format(free.getsockname()[1])
+        address = f"127.0.0.1:{free.getsockname()[1]}"
     server = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--threads", "2", "--bind", address, "web:app"],
         cwd=tmp_path,

@@ -7,13 +7,12 @@ import re
 import subprocess
 import sys
 import traceback
-from pathlib import Path
 
 import pytest
 
 import pillion
-from pillion import aio
 from conftest import REPOSITORY, program, sidecar_program
+from pillion import aio
 
 PACKAGE = REPOSITORY / "sdk-python"
 
@@ -74,8 +73,13 @@ def test_the_span_of_opentelemetry_goes_with_the_call():
     assert _trace.current() is None
 
 
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "at the same time"])
-def test_the_plugin_gives_a_runtime_for_each_test(workers, pytester):
+@pytest.mark.parametrize(
+    ("how", "passed"),
+    # Each worker has a session of its own.
+    [([], 7), (["-n", "2", "-k", "not session"], 5)],
+    ids=["alone", "at the same time"],
+)
+def test_the_plugin_gives_a_runtime_for_each_test(how, passed, pytester):
     pytester.makepyfile(
         """
         import asyncio
@@ -109,16 +113,14 @@ def test_the_plugin_gives_a_runtime_for_each_test(workers, pytester):
             asyncio.run(main())
             assert pillion.state.get("k") == "v"
 
-        @pytest.mark.xdist_group("session")
         def test_session_1(pillion_session):
             pillion_session.state.set("k", "v")
 
-        @pytest.mark.xdist_group("session")
         def test_session_2(pillion_session):
             assert pillion_session.state.get("k") == "v"
         """.replace("pillion_package", "pillion")
     )
-    pytester.runpytest_subprocess("-W", "error", *workers, "--dist", "loadgroup").assert_outcomes(passed=7)
+    pytester.runpytest_subprocess("-W", "error", *how).assert_outcomes(passed=passed)
 
 
 @pytest.mark.parametrize("text", ["", "5", "m", "5 m", "1h5"])

@@ -21,6 +21,7 @@ import sys
 import typing
 
 from pillion import _native
+from pillion._client import Pillion, connect, embedded, open
 from pillion._errors import (
     CancelledError,
     ConflictError,
@@ -36,7 +37,6 @@ from pillion._errors import (
     UnsupportedError,
 )
 from pillion._native import CancelToken, Duplex, Stream, Upload, __version__
-from pillion._client import Pillion, connect, embedded, open
 from pillion._state import State
 
 if typing.TYPE_CHECKING:

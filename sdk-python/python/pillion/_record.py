@@ -13,7 +13,7 @@ def dataclass(*, frozen: bool) -> typing.Callable[[type], type]:
         names = tuple(kind.__annotations__)
 
         def __init__(self: typing.Any, *values: typing.Any, **named: typing.Any) -> None:
-            given = dict(zip(names, values), **named)
+            given = dict(zip(names, values, strict=False), **named)
             if len(values) > len(names) or given.keys() != set(names):
                 raise TypeError(f"{kind.__name__} takes {', '.join(names) or 'nothing'}")
             self.__dict__.update(given)
@@ -32,7 +32,7 @@ def dataclass(*, frozen: bool) -> typing.Callable[[type], type]:
 
         for method in (__init__, __setattr__, __eq__, __hash__, __repr__):
             setattr(kind, method.__name__, method)
-        setattr(kind, "__match_args__", names)
+        setattr(kind, "__match_args__", names)  # noqa: B010
         return kind
 
     return decorate

@@ -208,7 +208,9 @@ class State:
         )
         return answer.existed
 
-    def list(self, prefix: str = "", into: typing.Any = None, *, page_size: int | None = None) -> Reader[Entry[typing.Any]]:
+    def list(
+        self, prefix: str = "", into: typing.Any = None, *, page_size: int | None = None
+    ) -> Reader[Entry[typing.Any]]:
         """Every entry whose key begins with `prefix`. Pages are fetched as they are needed.
 
         Example:

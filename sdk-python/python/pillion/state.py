@@ -73,7 +73,8 @@ class Synced:
     revision: int
 
 
-Change = typing.Union[Written[T], Deleted, Resync, Synced]
+# Records have no `|` of their own.
+Change = typing.Union[Written[T], Deleted, Resync, Synced]  # noqa: UP007
 """What a watch reports."""
 
 

@@ -38,6 +38,7 @@ fn environment(folder: &Path) -> Result<PathBuf> {
 /// Runs its suites against the package in the environment.
 pub fn test(programs: &Path) -> Result<()> {
     stage(programs)?;
+    run("the linter of Python", command(interpreter()?, &["-m", "ruff", "check", "--quiet", "sdk-python"])?)?;
     let mut tests = command(interpreter()?, &["-m", "pytest", "--quiet"])?;
     tests.current_dir(repository()?.join("sdk-python")).env("PILLION_BIN", programs.join("pillion"));
     run("the suites of Python", tests)

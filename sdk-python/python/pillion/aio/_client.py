@@ -177,4 +177,5 @@ class Pillion:
 
     def __del__(self) -> None:
         if getattr(self, "_open", False) and not self.closed:
-            warnings.warn(f"unclosed {self!r}: use it with `async with`, or close it", ResourceWarning, source=self, stacklevel=2)
+            text = f"unclosed {self!r}: use it with `async with`, or close it"
+            warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
