@@ -50,7 +50,7 @@ class State {
   #api;
   #store;
 
-  constructor(pillion, store = "") {
+  constructor(pillion, store) {
     this.#pillion = pillion;
     this.#api = new StateApi(pillion);
     this.#store = store;

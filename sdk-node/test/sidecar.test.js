@@ -54,6 +54,32 @@ test("a watch of the handle outlives its sidecar", async () => {
   }
 });
 
+test("a stream that is not read on does not fill the memory", async () => {
+  const MIB = 1 << 20;
+  const ENTRIES = 56;
+  const sidecar = await Sidecar.start();
+  const p = await connect(sidecar.url);
+  try {
+    for (let entry = 0; entry < ENTRIES; entry += 1) await p.state.set(`large:${entry}`, Buffer.alloc(MIB, entry));
+    const watch = p.state.watch("large:");
+    const before = process.memoryUsage.rss();
+    await watch.next();
+    // As long as it takes to send a lot more than is let through, if nothing held it back.
+    for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+    const grown = process.memoryUsage.rss() - before;
+    assert.ok(grown < (ENTRIES / 2) * MIB, `it grew by ${Math.round(grown / MIB)} MiB of ${ENTRIES}`);
+    let read = 1;
+    for await (const { type } of watch) {
+      if (type === "synced") break;
+      read += 1;
+    }
+    assert.equal(read, ENTRIES);
+  } finally {
+    await p.close();
+    await sidecar.kill();
+  }
+});
+
 test("a signal of the terminal ends the command well", async () => {
   const sidecar = await Sidecar.start();
   assert.deepEqual(await sidecar.kill("SIGTERM"), { code: 0, by: null });
