@@ -14,6 +14,7 @@
 #![allow(missing_docs, reason = "what is public is public to Python, and documented there")]
 
 mod answer;
+mod bell;
 mod call;
 mod cancel;
 mod client;

@@ -3,13 +3,12 @@
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
 
+use crate::bell::{self, Socket};
 use crate::exit::lock;
 use crate::guard::guard;
 use crate::once::intern;
@@ -31,7 +30,7 @@ pub struct Wakes {
     waiting: Mutex<VecDeque<Waiter>>,
     /// Whether the loop was told since it last came by.
     told: AtomicBool,
-    bell: UnixStream,
+    bell: Socket,
 }
 
 impl Wakes {
@@ -53,7 +52,7 @@ impl Wakes {
 #[pyclass(frozen, module = "pillion")]
 pub struct Queue {
     wakes: Arc<Wakes>,
-    ear: UnixStream,
+    ear: Socket,
 }
 
 impl Queue {
@@ -97,16 +96,14 @@ impl Queue {
     #[new]
     fn new(py: Python<'_>) -> PyResult<Self> {
         guard(py, || {
-            let (bell, ear) = UnixStream::pair()?;
-            bell.set_nonblocking(true)?;
-            ear.set_nonblocking(true)?;
+            let (bell, ear) = bell::pair()?;
             let wakes = Wakes { waiting: Mutex::default(), told: AtomicBool::new(false), bell };
             Ok(Self { wakes: Arc::new(wakes), ear })
         })
     }
 
-    fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
-        guard(py, || Ok(self.ear.as_raw_fd()))
+    fn fileno(&self, py: Python<'_>) -> PyResult<i64> {
+        guard(py, || Ok(bell::number(&self.ear)))
     }
 
     fn drain(&self, py: Python<'_>) -> PyResult<()> {

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 import pillion
-from conftest import Sidecar
+from conftest import Sidecar, program
 from pillion import aio
 from pillion_shapes import ActRequestAct, CollectRequest, ConverseRequest
 
@@ -256,3 +256,34 @@ def test_opening_and_closing_can_be_cancelled():
                         await p.state.get("k")
 
     asyncio.run(main())
+
+
+def test_a_loop_that_cannot_watch_sockets_is_told_all_the_same(shared_sidecar):
+    """Windows' own loop is such a one."""
+    done = program(
+        """
+        import asyncio, gc, sys, threading, time
+        from pillion import aio
+
+        class Loop(asyncio.SelectorEventLoop):
+            def add_reader(self, *_):
+                raise NotImplementedError
+
+        async def main():
+            async with aio.connect(sys.argv[1]) as p:
+                await asyncio.gather(*(p.state.set(f"k{n}", n) for n in range(200)))
+                assert len(await p.state.get_many([f"k{n}" for n in range(200)])) == 200
+
+        loop = Loop()
+        loop.run_until_complete(main())
+        loop.close()
+        del loop
+        gc.collect()
+        deadline = time.monotonic() + 30
+        while threading.active_count() > 1:
+            assert time.monotonic() < deadline, "its thread stays"
+            time.sleep(0.01)
+        """,
+        shared_sidecar.url,
+    )
+    assert done.returncode == 0, done.stderr

@@ -42,8 +42,39 @@ def turn() -> typing.Any:
 
 def _attach(loop: typing.Any) -> typing.Any:
     queue = _native.Queue()
-    loop.add_reader(queue.fileno(), queue.drain)
+    try:
+        loop.add_reader(queue.fileno(), queue.drain)
+    except NotImplementedError:
+        _attach_by_thread(loop, queue)
     return queue
+
+
+def _attach_by_thread(loop: typing.Any, queue: typing.Any) -> None:
+    """For loops that cannot watch a socket, as the usual one of Windows: a thread does, and ends with the loop."""
+    import contextlib
+    import select
+    import threading
+
+    present, drained = weakref.ref(loop), threading.Event()
+
+    def drain() -> None:
+        queue.drain()
+        drained.set()
+
+    def alive() -> bool:
+        loop = present()
+        return loop is not None and not loop.is_closed()
+
+    def watch() -> None:
+        while alive():
+            if select.select([queue.fileno()], [], [], 1.0)[0]:
+                with contextlib.suppress(AttributeError, RuntimeError):
+                    # Either says that the loop is gone.
+                    typing.cast("typing.Any", present()).call_soon_threadsafe(drain)
+                    drained.wait(1.0)
+                    drained.clear()
+
+    threading.Thread(target=watch, name="pillion-wakes", daemon=True).start()
 
 
 def _wait_in_trio() -> tuple[typing.Any, typing.Any, typing.Any]:
