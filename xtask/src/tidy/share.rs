@@ -15,9 +15,10 @@ use crate::step::command;
 /// The folders of the bindings.
 const BINDINGS: [&str; 3] = ["sdk-python", "sdk-node", "sdk-ffi"];
 
-/// Folders and files, by a part of their path, that no program at run time has in it: tests with their
+/// Folders and files, by a part of their path, that no program at run time has in it: measurements, tests with their
 /// drivers, and packaging.
-const LEFT_OUT: [&str; 12] = [
+const LEFT_OUT: [&str; 13] = [
+    "/bench/",
     "/tests/",
     "/test/",
     "/examples/",
