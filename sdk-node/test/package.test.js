@@ -5,11 +5,10 @@
 
 const assert = require("node:assert/strict");
 const { execFileSync, spawnSync } = require("node:child_process");
-const { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } = require("node:fs");
-const { tmpdir } = require("node:os");
+const { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");
-const { after, before, test } = require("node:test");
-const { ROOT } = require("./support.js");
+const { before, test } = require("node:test");
+const { ROOT, temporary } = require("./support.js");
 const { platform } = require("../lib/platform.js");
 
 const LIBRARY = process.env.PILLION_ADDON ?? join(ROOT, `pillion.${platform()}.node`);
@@ -18,17 +17,10 @@ const BESIDE = `pillion.${platform()}.node`;
 const CARGO_BUILDS = { darwin: "libpillion_node.dylib", win32: "pillion_node.dll" }[process.platform] ?? "libpillion_node.so";
 const SNIPPET = /```js\n([^]*?)```/.exec(readFileSync(join(ROOT, "README.md"), "utf8"))[1];
 
-const folders = [];
-function fresh(name) {
-  const folder = mkdtempSync(join(tmpdir(), `pillion-${name}-`));
-  folders.push(folder);
-  return folder;
-}
-
 let packed;
 let tools;
 before(() => {
-  const folder = fresh("packed");
+  const folder = temporary("packed");
   packed = execFileSync(process.execPath, [join(ROOT, "scripts/pack.mjs"), LIBRARY, folder], { encoding: "utf8" }).trim().split("\n");
   // Node and npm, and nothing else of this machine: above all no cargo.
   tools = join(folder, "bin");
@@ -38,11 +30,10 @@ before(() => {
     symlinkSync(file, join(tools, name));
   }
 });
-after(() => folders.forEach((folder) => rmSync(folder, { recursive: true })));
 
 /** An empty folder, and how programs run in it. */
 function empty({ path = tools } = {}) {
-  const folder = fresh("empty");
+  const folder = temporary("empty");
   writeFileSync(join(folder, "package.json"), "{}");
   const env = { HOME: folder, PATH: path, npm_config_registry: "http://127.0.0.1:9/", npm_config_fetch_retries: "0", RUST_BACKTRACE: "0" };
   const run = (program, ...args) => spawnSync(join(tools, program), args, { cwd: folder, env, encoding: "utf8" });
@@ -109,7 +100,7 @@ test("a native half beside the package is taken", () => {
 
 /** The package as it is in the repository, and a path on which cargo is this script. */
 function repository(cargo) {
-  const folder = fresh("tree");
+  const folder = temporary("tree");
   const tree = join(folder, "sdk-node");
   for (const part of ["bin", "lib", "scripts", "package.json", "Cargo.toml"]) cpSync(join(ROOT, part), join(tree, part), { recursive: true });
   writeFileSync(join(tools, "cargo"), `#!/bin/sh\n${cargo}\n`);
@@ -118,7 +109,7 @@ function repository(cargo) {
 }
 
 test("in the repository cargo builds the native half", () => {
-  const built = join(fresh("built"), CARGO_BUILDS);
+  const built = join(temporary("built"), CARGO_BUILDS);
   symlinkSync(LIBRARY, built);
   const tree = repository(`echo '${JSON.stringify({ filenames: [built] })}'; echo "$@" > arguments`);
   const place = empty();

@@ -2,13 +2,12 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import support from "./support.js";
 
-const { ROOT, Sidecar } = support;
+const { ROOT, Sidecar, temporary } = support;
 const text = readFileSync(join(ROOT, "README.md"), "utf8");
 const snippets = [...text.matchAll(/```js\n([^]*?)```/g)].map(([, code]) => code);
 const programs = snippets.filter((code) => !code.includes("vitest"));
@@ -16,7 +15,7 @@ const programs = snippets.filter((code) => !code.includes("vitest"));
 let folder;
 let sidecar;
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), "pillion-readme-"));
+  folder = temporary("readme");
   mkdirSync(join(folder, "node_modules"));
   symlinkSync(ROOT, join(folder, "node_modules/pillion"));
   // As where a program of its own has it.

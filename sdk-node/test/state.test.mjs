@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ConflictError, ExistsError, InvalidError, NotFoundError, PillionError, connect, embedded } from "../lib/index.mjs";
+import support from "./support.js";
 
 async function using(body) {
   const p = await embedded();
@@ -144,8 +145,7 @@ test("a closed handle says so, and closing again does nothing", async () => {
 });
 
 test("data in a folder is there again", async () => {
-  const { mkdtempSync } = await import("node:fs");
-  const dataDir = mkdtempSync(`${(await import("node:os")).tmpdir()}/pillion-node-`);
+  const dataDir = support.temporary("data");
   for (const expected of [undefined, 1, 1]) {
     const p = await embedded({ dataDir });
     assert.equal(await p.state.get("a"), expected);

@@ -3,7 +3,7 @@
 // What the suites share: programs as processes of their own, and sidecars.
 
 const { spawn } = require("node:child_process");
-const { mkdtempSync } = require("node:fs");
+const { mkdtempSync, rmSync } = require("node:fs");
 const { tmpdir } = require("node:os");
 const { join } = require("node:path");
 const { createInterface } = require("node:readline");
@@ -11,6 +11,16 @@ const { createInterface } = require("node:readline");
 const ROOT = join(__dirname, "..");
 /** A program that has not ended by then never will. */
 const PATIENCE_MS = 60_000;
+
+const folders = [];
+process.on("exit", () => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+
+/** An empty folder, which goes when the tests have ended. */
+function temporary(name) {
+  const folder = mkdtempSync(join(tmpdir(), `pillion-${name}-`));
+  folders.push(folder);
+  return folder;
+}
 
 /** Runs Node on a file of `test/` and gives how it ended. `onLine` is told what it prints. */
 function run(file, { args = [], flags = [], env = {}, onLine } = {}) {
@@ -34,11 +44,11 @@ function run(file, { args = [], flags = [], env = {}, onLine } = {}) {
   });
 }
 
-/** A sidecar: the command of this package, on a Unix socket of its own. */
+/** A sidecar: the command of this package, on a port of its own. */
 class Sidecar {
   static async start() {
     const sidecar = new Sidecar();
-    sidecar.folder = mkdtempSync(join(tmpdir(), "pillion-node-"));
+    sidecar.folder = temporary("sidecar");
     await sidecar.restart();
     return sidecar;
   }
@@ -64,4 +74,4 @@ class Sidecar {
   }
 }
 
-module.exports = { ROOT, Sidecar, run };
+module.exports = { ROOT, Sidecar, run, temporary };
