@@ -29,6 +29,8 @@ from pillion import aio
 PROTOS = Path(__file__).resolve().parents[2] / "proto/api"
 KEY, VALUE = "bench", bytes(range(100))
 IN_FLIGHT = 64
+# Over a Unix socket gRPC sends the socket's path as the name of the host, which is none.
+OPTIONS = [("grpc.default_authority", "localhost")]
 PROCESSES = 15
 """How many fresh processes the time of an import is the median of."""
 
@@ -103,7 +105,7 @@ async def throughput(call: Call, seconds: float) -> float:
 
 async def remote(where: str, endpoint: str, target: str, seconds: float, rounds: int) -> None:
     """The rows of a sidecar."""
-    async with aio.connect(endpoint) as p, grpc.aio.insecure_channel(target) as channel:
+    async with aio.connect(endpoint) as p, grpc.aio.insecure_channel(target, OPTIONS) as channel:
         await p.state.set(KEY, VALUE)
         get = stock(channel)
 
@@ -134,7 +136,7 @@ def blocking(where: str, endpoint: str, target: str, seconds: float, rounds: int
             times.append(time.perf_counter() - begin)
         return median(times) * 1e6
 
-    with pillion.connect(endpoint) as p, grpc.insecure_channel(target) as channel:
+    with pillion.connect(endpoint) as p, grpc.insecure_channel(target, OPTIONS) as channel:
         get = stock(channel)
         figures = [(took(lambda: p.state.get(KEY)), took(lambda: get().entry.value.data)) for _ in range(rounds)]
         compare(f"remote get over {where}, blocking, p50", figures, "µs")
@@ -238,7 +240,8 @@ def main() -> None:
     if given.endpoint:
         places.append(("TCP", given.endpoint, given.endpoint.removeprefix("http://")))
     if given.unix:
-        places.append(("a Unix socket", f"unix://{given.unix}", f"unix:{given.unix}"))
+        path = given.unix.removeprefix("unix://")
+        places.append(("a Unix socket", f"unix://{path}", f"unix:{path}"))
     for place in places:
         asyncio.run(remote(*place, given.seconds, given.rounds))
         blocking(*place, given.seconds, given.rounds)
