@@ -6,6 +6,7 @@ use pillion::{Cx, Pillion, Result};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::cancelled;
+use crate::injection::entered;
 use crate::time::Span;
 
 /// How one call differs from the others of its handle.
@@ -68,16 +69,19 @@ impl FfiCancel {
     /// One that was not used yet.
     #[uniffi::constructor]
     pub fn new() -> Arc<Self> {
+        entered("FfiCancel.new");
         Arc::default()
     }
 
     /// Drops every call that has it, now and later, where it runs.
     pub fn cancel(&self) {
+        entered("FfiCancel.cancel");
         self.0.cancel();
     }
 
     /// Whether it was used.
     pub fn is_cancelled(&self) -> bool {
+        entered("FfiCancel.is_cancelled");
         self.0.is_cancelled()
     }
 }

@@ -14,11 +14,14 @@ mod executor;
 #[allow(missing_docs, clippy::all, reason = "generated")]
 pub mod r#gen;
 mod home;
+pub mod injection;
 #[cfg(feature = "shapes")]
 mod json;
 pub mod runtime;
 pub mod state;
 mod stream;
 pub mod time;
+#[cfg(unix)]
+pub mod wake;
 
 uniffi::setup_scaffolding!("pillion");

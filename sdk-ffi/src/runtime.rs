@@ -8,6 +8,7 @@ use pillion::{Pillion, Result};
 use crate::error::FfiError;
 use crate::executor::Executor;
 use crate::home::Home;
+use crate::injection::entered;
 use crate::time::Span;
 
 /// How to run in this process.
@@ -58,6 +59,7 @@ impl FfiRuntime {
     /// The sidecar at `PILLION_ENDPOINT` if that is set, otherwise a runtime in this process.
     #[uniffi::constructor]
     pub async fn open() -> Result<Arc<Self>, FfiError> {
+        entered("FfiRuntime.open");
         let executor = Executor::current()?;
         let p = executor.guard(pillion::open()).await?;
         Ok(Arc::new(Self::new(p, executor)))
@@ -66,6 +68,7 @@ impl FfiRuntime {
     /// A runtime in this process.
     #[uniffi::constructor]
     pub async fn embedded(options: FfiEmbedded) -> Result<Arc<Self>, FfiError> {
+        entered("FfiRuntime.embedded");
         let executor = Executor::current()?;
         executor.guard(async move { Ok(Arc::new(Self::start(options, executor).await?)) }).await
     }
@@ -73,6 +76,7 @@ impl FfiRuntime {
     /// A handle on the sidecar at `url`. Nothing is connected yet.
     #[uniffi::constructor]
     pub async fn connect(url: String, options: FfiConnect) -> Result<Arc<Self>, FfiError> {
+        entered("FfiRuntime.connect");
         let executor = Executor::current()?;
         let p = executor.guard(remote(url, options)).await?;
         Ok(Arc::new(Self::new(p, executor)))
@@ -80,6 +84,7 @@ impl FfiRuntime {
 
     /// Waits until every component can be used.
     pub async fn wait_ready(&self, timeout: Span) -> Result<(), FfiError> {
+        entered("FfiRuntime.wait_ready");
         let timeout = Duration::from(timeout);
         let p = self.home.pillion().clone();
         self.home.guard(async move { p.wait_ready(timeout).await })?.await
@@ -87,6 +92,7 @@ impl FfiRuntime {
 
     /// Closes the connection, or stops the runtime.
     pub async fn shut(&self) -> Result<(), FfiError> {
+        entered("FfiRuntime.shut");
         let p = self.home.pillion().clone();
         let closed = async move {
             p.close().await;
@@ -165,21 +171,4 @@ fn without(feature: &str) -> pillion::Error {
     use pillion::{Error, Reason};
     Error::new(Reason::ComponentUnsupported, format!("this library was built without the feature `{feature}`"))
         .advice(format!("use a build of pillion-ffi with the feature `{feature}`"))
-}
-
-/// For tests: panics where calls run, and before one is made.
-#[cfg(feature = "shapes")]
-#[uniffi::export]
-impl FfiRuntime {
-    /// Panics within the call.
-    #[allow(clippy::panic, reason = "this is what it is for")]
-    pub async fn panic_within(&self) -> Result<(), FfiError> {
-        self.home.guard(async { panic!("as it was told to") })?.await
-    }
-
-    /// Panics in the exported function itself.
-    #[allow(clippy::panic, reason = "this is what it is for")]
-    pub fn panic_at_once(&self) -> Result<(), FfiError> {
-        panic!("as it was told to")
-    }
 }

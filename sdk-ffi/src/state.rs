@@ -10,6 +10,7 @@ use pillion::{Events, Pillion, Result, State, Value};
 use crate::call::{FfiCall, FfiCancel, until};
 use crate::error::FfiError;
 use crate::r#gen::types::StateEntry;
+use crate::injection::entered;
 use crate::runtime::FfiRuntime;
 use crate::stream::Stream;
 
@@ -57,6 +58,7 @@ impl FfiRuntime {
         page_size: Option<i32>,
         call: FfiCall,
     ) -> Result<Arc<FfiEntries>, FfiError> {
+        entered("FfiRuntime.list_state");
         let home = self.home();
         home.alive()?;
         let state = handle(&call.handle(home.pillion()), &store);
@@ -80,6 +82,7 @@ impl FfiRuntime {
         key: Option<String>,
         call: FfiCall,
     ) -> Result<Arc<FfiChanges>, FfiError> {
+        entered("FfiRuntime.watch_state");
         let home = self.home();
         let state = handle(&call.handle(home.pillion()), &store);
         let opening = match key {
@@ -96,11 +99,13 @@ impl FfiRuntime {
 impl FfiEntries {
     /// The next entry; nothing at the end.
     pub async fn next(&self, cancel: Option<Arc<FfiCancel>>) -> Result<Option<StateEntry>, FfiError> {
+        entered("FfiEntries.next");
         self.inner.next(cancel).await
     }
 
     /// Ends the list.
     pub fn shut(&self) {
+        entered("FfiEntries.shut");
         self.inner.shut();
     }
 }
@@ -109,11 +114,13 @@ impl FfiEntries {
 impl FfiChanges {
     /// The next change; nothing after the error that ended the watch.
     pub async fn next(&self, cancel: Option<Arc<FfiCancel>>) -> Result<Option<StateChange>, FfiError> {
+        entered("FfiChanges.next");
         self.inner.next(cancel).await
     }
 
     /// Ends the watch.
     pub fn shut(&self) {
+        entered("FfiChanges.shut");
         self.inner.shut();
     }
 }

@@ -1,5 +1,6 @@
 //! The packages: built for this platform, listed, with what each other platform needs.
 
+mod ffi;
 mod kotlin;
 mod node;
 mod platform;

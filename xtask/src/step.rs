@@ -23,8 +23,13 @@ pub fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Result<Command
 pub fn cargo(arguments: &[&str]) -> Result<Command> {
     let mut command = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), arguments)?;
     // Set for this task by cargo; a nested cargo would take them for its own.
-    for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION", "RUST_RECURSION_COUNT"] {
-        command.env_remove(name);
+    // Build scripts such as that of ring run again when one of them changes, and all that stands on them is
+    // compiled again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") || text == "RUST_RECURSION_COUNT" {
+            command.env_remove(&name);
+        }
     }
     Ok(command)
 }

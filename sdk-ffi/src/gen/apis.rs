@@ -5,12 +5,14 @@ use super::types::*;
 use crate::call::{FfiCall, FfiCancel};
 use crate::error::FfiError;
 use crate::home::Home;
+use crate::injection::entered;
 use crate::runtime::FfiRuntime;
 use crate::stream::Stream;
 #[uniffi::export]
 impl FfiRuntime {
     /// The calls of the building block `actuator`.
     pub fn actuator(&self) -> Arc<FfiActuator> {
+        entered("FfiRuntime.actuator");
         Arc::new(FfiActuator { home: self.home() })
     }
 }
@@ -27,6 +29,7 @@ impl FfiActuator {
         request: ActuatorCheckLiveRequest,
         call: FfiCall,
     ) -> Result<ActuatorCheckLiveResponse, FfiError> {
+        entered("FfiActuator.check_live");
         let answer = self
             .home
             .call(
@@ -44,6 +47,7 @@ impl FfiActuator {
         request: ActuatorCheckReadyRequest,
         call: FfiCall,
     ) -> Result<ActuatorCheckReadyResponse, FfiError> {
+        entered("FfiActuator.check_ready");
         let answer = self
             .home
             .call(
@@ -60,6 +64,7 @@ impl FfiActuator {
         request: ActuatorGetStatusRequest,
         call: FfiCall,
     ) -> Result<ActuatorGetStatusResponse, FfiError> {
+        entered("FfiActuator.get_status");
         let answer = self
             .home
             .call(
@@ -76,6 +81,7 @@ impl FfiActuator {
         request: ActuatorGetMetricsRequest,
         call: FfiCall,
     ) -> Result<ActuatorGetMetricsResponse, FfiError> {
+        entered("FfiActuator.get_metrics");
         let answer = self
             .home
             .call(
@@ -91,6 +97,7 @@ impl FfiActuator {
 impl FfiRuntime {
     /// The calls of the building block `state`.
     pub fn state(&self) -> Arc<FfiState> {
+        entered("FfiRuntime.state");
         Arc::new(FfiState { home: self.home() })
     }
 }
@@ -107,6 +114,7 @@ impl FfiState {
         request: StateGetRequest,
         call: FfiCall,
     ) -> Result<StateGetResponse, FfiError> {
+        entered("FfiState.get");
         let answer = self
             .home
             .call(
@@ -121,6 +129,7 @@ impl FfiState {
         request: StateGetManyRequest,
         call: FfiCall,
     ) -> Result<StateGetManyResponse, FfiError> {
+        entered("FfiState.get_many");
         let answer = self
             .home
             .call(
@@ -137,6 +146,7 @@ impl FfiState {
         request: StateSetRequest,
         call: FfiCall,
     ) -> Result<StateSetResponse, FfiError> {
+        entered("FfiState.set");
         let answer = self
             .home
             .call(
@@ -151,6 +161,7 @@ impl FfiState {
         request: StateSetManyRequest,
         call: FfiCall,
     ) -> Result<StateSetManyResponse, FfiError> {
+        entered("FfiState.set_many");
         let answer = self
             .home
             .call(
@@ -167,6 +178,7 @@ impl FfiState {
         request: StateDeleteRequest,
         call: FfiCall,
     ) -> Result<StateDeleteResponse, FfiError> {
+        entered("FfiState.delete");
         let answer = self
             .home
             .call(
@@ -183,6 +195,7 @@ impl FfiState {
         request: StateDeleteManyRequest,
         call: FfiCall,
     ) -> Result<StateDeleteManyResponse, FfiError> {
+        entered("FfiState.delete_many");
         let answer = self
             .home
             .call(
@@ -199,6 +212,7 @@ impl FfiState {
         request: StateTransactRequest,
         call: FfiCall,
     ) -> Result<StateTransactResponse, FfiError> {
+        entered("FfiState.transact");
         let answer = self
             .home
             .call(
@@ -215,6 +229,7 @@ impl FfiState {
         request: StateListRequest,
         call: FfiCall,
     ) -> Result<StateListResponse, FfiError> {
+        entered("FfiState.list");
         let answer = self
             .home
             .call(
@@ -231,6 +246,7 @@ impl FfiState {
         request: StateWatchRequest,
         call: FfiCall,
     ) -> Result<Arc<FfiStateWatch>, FfiError> {
+        entered("FfiState.watch");
         let stream = self
             .home
             .download(
@@ -255,6 +271,7 @@ pub struct FfiStateWatch {
 impl FfiStateWatch {
     /// Ends the call and whatever waits for it.
     pub fn shut(&self) {
+        entered("FfiStateWatch.shut");
         self.inner.shut();
     }
     /// The next answer; nothing at the end.
@@ -262,6 +279,7 @@ impl FfiStateWatch {
         &self,
         cancel: Option<Arc<FfiCancel>>,
     ) -> Result<Option<StateWatchResponse>, FfiError> {
+        entered("FfiStateWatch.next");
         Ok(self.inner.next(cancel).await?.map(Into::into))
     }
 }
@@ -270,6 +288,7 @@ impl FfiStateWatch {
 impl FfiRuntime {
     /// The calls of the building block `shapes`.
     pub fn shapes(&self) -> Arc<FfiShapes> {
+        entered("FfiRuntime.shapes");
         Arc::new(FfiShapes { home: self.home() })
     }
 }
@@ -288,6 +307,7 @@ impl FfiShapes {
         request: TestingEchoRequest,
         call: FfiCall,
     ) -> Result<TestingEchoResponse, FfiError> {
+        entered("FfiShapes.echo");
         let answer = self
             .home
             .call(
@@ -306,6 +326,7 @@ impl FfiShapes {
         request: TestingActRequest,
         call: FfiCall,
     ) -> Result<TestingActResponse, FfiError> {
+        entered("FfiShapes.act");
         let answer = self
             .home
             .call(
@@ -324,6 +345,7 @@ impl FfiShapes {
         request: TestingExpandRequest,
         call: FfiCall,
     ) -> Result<Arc<FfiShapesExpand>, FfiError> {
+        entered("FfiShapes.expand");
         let stream = self
             .home
             .download(
@@ -345,6 +367,7 @@ impl FfiShapes {
         &self,
         call: FfiCall,
     ) -> Result<Arc<FfiShapesCollect>, FfiError> {
+        entered("FfiShapes.collect");
         let stream = self
             .home
             .upload(
@@ -366,6 +389,7 @@ impl FfiShapes {
         &self,
         call: FfiCall,
     ) -> Result<Arc<FfiShapesConverse>, FfiError> {
+        entered("FfiShapes.converse");
         let stream = self
             .home
             .converse(
@@ -388,6 +412,7 @@ impl FfiShapes {
         request: TestingCountRequest,
         call: FfiCall,
     ) -> Result<TestingCountResponse, FfiError> {
+        entered("FfiShapes.count");
         let answer = self
             .home
             .call(
@@ -412,6 +437,7 @@ pub struct FfiShapesExpand {
 impl FfiShapesExpand {
     /// Ends the call and whatever waits for it.
     pub fn shut(&self) {
+        entered("FfiShapesExpand.shut");
         self.inner.shut();
     }
     /// The next answer; nothing at the end.
@@ -419,6 +445,7 @@ impl FfiShapesExpand {
         &self,
         cancel: Option<Arc<FfiCancel>>,
     ) -> Result<Option<TestingExpandResponse>, FfiError> {
+        entered("FfiShapesExpand.next");
         Ok(self.inner.next(cancel).await?.map(Into::into))
     }
 }
@@ -436,6 +463,7 @@ pub struct FfiShapesCollect {
 impl FfiShapesCollect {
     /// Ends the call and whatever waits for it.
     pub fn shut(&self) {
+        entered("FfiShapesCollect.shut");
         self.inner.shut();
     }
     /// Sends a message; waits while the other side is behind.
@@ -444,6 +472,7 @@ impl FfiShapesCollect {
         message: TestingCollectRequest,
         cancel: Option<Arc<FfiCancel>>,
     ) -> Result<(), FfiError> {
+        entered("FfiShapesCollect.send");
         self.inner.send(message.into(), cancel).await
     }
     /// Ends the sending side well.
@@ -451,11 +480,13 @@ impl FfiShapesCollect {
         &self,
         cancel: Option<Arc<FfiCancel>>,
     ) -> Result<TestingCollectResponse, FfiError> {
+        entered("FfiShapesCollect.finish");
         self.inner.finish();
         Ok(self.inner.answer(cancel).await?.into())
     }
     /// Ends the sending side with an error: what was sent never looks complete.
     pub async fn fail(&self, message: String) -> Result<(), FfiError> {
+        entered("FfiShapesCollect.fail");
         self.inner.fail(message).await
     }
 }
@@ -473,6 +504,7 @@ pub struct FfiShapesConverse {
 impl FfiShapesConverse {
     /// Ends the call and whatever waits for it.
     pub fn shut(&self) {
+        entered("FfiShapesConverse.shut");
         self.inner.shut();
     }
     /// The next answer; nothing at the end.
@@ -480,6 +512,7 @@ impl FfiShapesConverse {
         &self,
         cancel: Option<Arc<FfiCancel>>,
     ) -> Result<Option<TestingConverseResponse>, FfiError> {
+        entered("FfiShapesConverse.next");
         Ok(self.inner.next(cancel).await?.map(Into::into))
     }
     /// Sends a message; waits while the other side is behind.
@@ -488,14 +521,17 @@ impl FfiShapesConverse {
         message: TestingConverseRequest,
         cancel: Option<Arc<FfiCancel>>,
     ) -> Result<(), FfiError> {
+        entered("FfiShapesConverse.send");
         self.inner.send(message.into(), cancel).await
     }
     /// Ends the sending side well.
     pub async fn finish(&self) -> Result<(), FfiError> {
+        entered("FfiShapesConverse.finish");
         Ok(self.inner.finish())
     }
     /// Ends the sending side with an error: what was sent never looks complete.
     pub async fn fail(&self, message: String) -> Result<(), FfiError> {
+        entered("FfiShapesConverse.fail");
         self.inner.fail(message).await
     }
 }
@@ -504,6 +540,7 @@ impl FfiShapesConverse {
 impl FfiRuntime {
     /// The calls of the building block `testing`.
     pub fn testing(&self) -> Arc<FfiTesting> {
+        entered("FfiRuntime.testing");
         Arc::new(FfiTesting { home: self.home() })
     }
 }
@@ -524,6 +561,7 @@ impl FfiTesting {
         request: TestingAdvanceClockRequest,
         call: FfiCall,
     ) -> Result<TestingAdvanceClockResponse, FfiError> {
+        entered("FfiTesting.advance_clock");
         let answer = self
             .home
             .call(
@@ -543,6 +581,7 @@ impl FfiTesting {
         request: TestingFailRequest,
         call: FfiCall,
     ) -> Result<TestingFailResponse, FfiError> {
+        entered("FfiTesting.fail");
         let answer = self
             .home
             .call(
@@ -561,6 +600,7 @@ impl FfiTesting {
         request: TestingResetRequest,
         call: FfiCall,
     ) -> Result<TestingResetResponse, FfiError> {
+        entered("FfiTesting.reset");
         let answer = self
             .home
             .call(

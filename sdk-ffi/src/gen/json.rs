@@ -89,7 +89,6 @@ pub fn state_watch_request_from_json(
     read::<pillion::proto::state::v1::WatchRequest>(text).map(Into::into)
 }
 /// Reads a `pillion.testing.v1.ActRequest`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_act_request_from_json(
     text: String,
@@ -97,7 +96,6 @@ pub fn testing_act_request_from_json(
     read::<pillion::proto::testing::v1::ActRequest>(text).map(Into::into)
 }
 /// Reads a `pillion.testing.v1.AdvanceClockRequest`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_advance_clock_request_from_json(
     text: String,
@@ -105,7 +103,6 @@ pub fn testing_advance_clock_request_from_json(
     read::<pillion::proto::testing::v1::AdvanceClockRequest>(text).map(Into::into)
 }
 /// Reads a `pillion.testing.v1.CollectRequest`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_collect_request_from_json(
     text: String,
@@ -113,7 +110,6 @@ pub fn testing_collect_request_from_json(
     read::<pillion::proto::testing::v1::CollectRequest>(text).map(Into::into)
 }
 /// Reads a `pillion.testing.v1.ConverseRequest`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_converse_request_from_json(
     text: String,
@@ -121,7 +117,6 @@ pub fn testing_converse_request_from_json(
     read::<pillion::proto::testing::v1::ConverseRequest>(text).map(Into::into)
 }
 /// Reads a `pillion.testing.v1.CountRequest`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_count_request_from_json(
     text: String,
@@ -129,7 +124,6 @@ pub fn testing_count_request_from_json(
     read::<pillion::proto::testing::v1::CountRequest>(text).map(Into::into)
 }
 /// Reads a `pillion.testing.v1.EchoRequest`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_echo_request_from_json(
     text: String,
@@ -137,7 +131,6 @@ pub fn testing_echo_request_from_json(
     read::<pillion::proto::testing::v1::EchoRequest>(text).map(Into::into)
 }
 /// Reads a `pillion.testing.v1.ExpandRequest`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_expand_request_from_json(
     text: String,
@@ -145,7 +138,6 @@ pub fn testing_expand_request_from_json(
     read::<pillion::proto::testing::v1::ExpandRequest>(text).map(Into::into)
 }
 /// Reads a `pillion.testing.v1.FailRequest`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_fail_request_from_json(
     text: String,
@@ -153,7 +145,6 @@ pub fn testing_fail_request_from_json(
     read::<pillion::proto::testing::v1::FailRequest>(text).map(Into::into)
 }
 /// Reads a `pillion.testing.v1.ResetRequest`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_reset_request_from_json(
     text: String,
@@ -165,161 +156,218 @@ pub fn testing_reset_request_from_json(
 pub fn actuator_check_live_response_to_json(
     message: ActuatorCheckLiveResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::actuator::v1::CheckLiveResponse::from(message))
+    written(
+        "pillion.actuator.v1.CheckLiveResponse",
+        &pillion::proto::actuator::v1::CheckLiveResponse::from(message),
+    )
 }
 /// Writes a `pillion.actuator.v1.CheckReadyResponse`.
 #[uniffi::export]
 pub fn actuator_check_ready_response_to_json(
     message: ActuatorCheckReadyResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::actuator::v1::CheckReadyResponse::from(message))
+    written(
+        "pillion.actuator.v1.CheckReadyResponse",
+        &pillion::proto::actuator::v1::CheckReadyResponse::from(message),
+    )
 }
 /// Writes a `pillion.actuator.v1.GetMetricsResponse`.
 #[uniffi::export]
 pub fn actuator_get_metrics_response_to_json(
     message: ActuatorGetMetricsResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::actuator::v1::GetMetricsResponse::from(message))
+    written(
+        "pillion.actuator.v1.GetMetricsResponse",
+        &pillion::proto::actuator::v1::GetMetricsResponse::from(message),
+    )
 }
 /// Writes a `pillion.actuator.v1.GetStatusResponse`.
 #[uniffi::export]
 pub fn actuator_get_status_response_to_json(
     message: ActuatorGetStatusResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::actuator::v1::GetStatusResponse::from(message))
+    written(
+        "pillion.actuator.v1.GetStatusResponse",
+        &pillion::proto::actuator::v1::GetStatusResponse::from(message),
+    )
 }
 /// Writes a `pillion.state.v1.DeleteManyResponse`.
 #[uniffi::export]
 pub fn state_delete_many_response_to_json(
     message: StateDeleteManyResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::state::v1::DeleteManyResponse::from(message))
+    written(
+        "pillion.state.v1.DeleteManyResponse",
+        &pillion::proto::state::v1::DeleteManyResponse::from(message),
+    )
 }
 /// Writes a `pillion.state.v1.DeleteResponse`.
 #[uniffi::export]
 pub fn state_delete_response_to_json(
     message: StateDeleteResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::state::v1::DeleteResponse::from(message))
+    written(
+        "pillion.state.v1.DeleteResponse",
+        &pillion::proto::state::v1::DeleteResponse::from(message),
+    )
 }
 /// Writes a `pillion.state.v1.GetManyResponse`.
 #[uniffi::export]
 pub fn state_get_many_response_to_json(
     message: StateGetManyResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::state::v1::GetManyResponse::from(message))
+    written(
+        "pillion.state.v1.GetManyResponse",
+        &pillion::proto::state::v1::GetManyResponse::from(message),
+    )
 }
 /// Writes a `pillion.state.v1.GetResponse`.
 #[uniffi::export]
 pub fn state_get_response_to_json(
     message: StateGetResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::state::v1::GetResponse::from(message))
+    written(
+        "pillion.state.v1.GetResponse",
+        &pillion::proto::state::v1::GetResponse::from(message),
+    )
 }
 /// Writes a `pillion.state.v1.ListResponse`.
 #[uniffi::export]
 pub fn state_list_response_to_json(
     message: StateListResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::state::v1::ListResponse::from(message))
+    written(
+        "pillion.state.v1.ListResponse",
+        &pillion::proto::state::v1::ListResponse::from(message),
+    )
 }
 /// Writes a `pillion.state.v1.SetManyResponse`.
 #[uniffi::export]
 pub fn state_set_many_response_to_json(
     message: StateSetManyResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::state::v1::SetManyResponse::from(message))
+    written(
+        "pillion.state.v1.SetManyResponse",
+        &pillion::proto::state::v1::SetManyResponse::from(message),
+    )
 }
 /// Writes a `pillion.state.v1.SetResponse`.
 #[uniffi::export]
 pub fn state_set_response_to_json(
     message: StateSetResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::state::v1::SetResponse::from(message))
+    written(
+        "pillion.state.v1.SetResponse",
+        &pillion::proto::state::v1::SetResponse::from(message),
+    )
 }
 /// Writes a `pillion.state.v1.TransactResponse`.
 #[uniffi::export]
 pub fn state_transact_response_to_json(
     message: StateTransactResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::state::v1::TransactResponse::from(message))
+    written(
+        "pillion.state.v1.TransactResponse",
+        &pillion::proto::state::v1::TransactResponse::from(message),
+    )
 }
 /// Writes a `pillion.state.v1.WatchResponse`.
 #[uniffi::export]
 pub fn state_watch_response_to_json(
     message: StateWatchResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::state::v1::WatchResponse::from(message))
+    written(
+        "pillion.state.v1.WatchResponse",
+        &pillion::proto::state::v1::WatchResponse::from(message),
+    )
 }
 /// Writes a `pillion.testing.v1.ActResponse`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_act_response_to_json(
     message: TestingActResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::testing::v1::ActResponse::from(message))
+    written(
+        "pillion.testing.v1.ActResponse",
+        &pillion::proto::testing::v1::ActResponse::from(message),
+    )
 }
 /// Writes a `pillion.testing.v1.AdvanceClockResponse`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_advance_clock_response_to_json(
     message: TestingAdvanceClockResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::testing::v1::AdvanceClockResponse::from(message))
+    written(
+        "pillion.testing.v1.AdvanceClockResponse",
+        &pillion::proto::testing::v1::AdvanceClockResponse::from(message),
+    )
 }
 /// Writes a `pillion.testing.v1.CollectResponse`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_collect_response_to_json(
     message: TestingCollectResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::testing::v1::CollectResponse::from(message))
+    written(
+        "pillion.testing.v1.CollectResponse",
+        &pillion::proto::testing::v1::CollectResponse::from(message),
+    )
 }
 /// Writes a `pillion.testing.v1.ConverseResponse`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_converse_response_to_json(
     message: TestingConverseResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::testing::v1::ConverseResponse::from(message))
+    written(
+        "pillion.testing.v1.ConverseResponse",
+        &pillion::proto::testing::v1::ConverseResponse::from(message),
+    )
 }
 /// Writes a `pillion.testing.v1.CountResponse`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_count_response_to_json(
     message: TestingCountResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::testing::v1::CountResponse::from(message))
+    written(
+        "pillion.testing.v1.CountResponse",
+        &pillion::proto::testing::v1::CountResponse::from(message),
+    )
 }
 /// Writes a `pillion.testing.v1.EchoResponse`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_echo_response_to_json(
     message: TestingEchoResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::testing::v1::EchoResponse::from(message))
+    written(
+        "pillion.testing.v1.EchoResponse",
+        &pillion::proto::testing::v1::EchoResponse::from(message),
+    )
 }
 /// Writes a `pillion.testing.v1.ExpandResponse`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_expand_response_to_json(
     message: TestingExpandResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::testing::v1::ExpandResponse::from(message))
+    written(
+        "pillion.testing.v1.ExpandResponse",
+        &pillion::proto::testing::v1::ExpandResponse::from(message),
+    )
 }
 /// Writes a `pillion.testing.v1.FailResponse`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_fail_response_to_json(
     message: TestingFailResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::testing::v1::FailResponse::from(message))
+    written(
+        "pillion.testing.v1.FailResponse",
+        &pillion::proto::testing::v1::FailResponse::from(message),
+    )
 }
 /// Writes a `pillion.testing.v1.ResetResponse`.
-#[cfg(any(feature = "shapes", feature = "testing"))]
 #[uniffi::export]
 pub fn testing_reset_response_to_json(
     message: TestingResetResponse,
 ) -> Result<String, FfiError> {
-    written(&pillion::proto::testing::v1::ResetResponse::from(message))
+    written(
+        "pillion.testing.v1.ResetResponse",
+        &pillion::proto::testing::v1::ResetResponse::from(message),
+    )
 }

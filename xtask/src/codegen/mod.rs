@@ -19,7 +19,7 @@ mod openapi;
 mod python;
 mod retry;
 mod rust;
-mod uniffi;
+pub mod uniffi;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -105,6 +105,11 @@ fn emitters() -> Vec<fn(&ir::Contract, &Compiled) -> Result<Files>> {
         python::emit,
         uniffi::emit,
     ]
+}
+
+/// The native contract.
+pub fn contract() -> Result<ir::Contract> {
+    ir::Contract::read(&Compiled::of(&repository()?.join("proto/api"))?.pool)
 }
 
 /// Runs the generator.

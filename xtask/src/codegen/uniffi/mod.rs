@@ -30,7 +30,7 @@ pub fn emit(contract: &Contract, _: &Compiled) -> Result<Files> {
 }
 
 /// The name of a message's record.
-fn record(message: &Message) -> String {
+pub fn record(message: &Message) -> String {
     // `Error` is taken in every one of the languages.
     if message.full_name == ERROR {
         "ErrorInfo".to_owned()
@@ -40,12 +40,12 @@ fn record(message: &Message) -> String {
 }
 
 /// The name of an enum.
-fn enum_name(found: &Enum) -> String {
+pub fn enum_name(found: &Enum) -> String {
     flat(&found.package, &found.parents, &found.name)
 }
 
 /// The variant of an enum's value, `Strong`. Two words cannot be class names in Ruby.
-fn variant(value: &EnumValue) -> String {
+pub fn variant(value: &EnumValue) -> String {
     match value.short.as_str() {
         "BEGIN" | "END" => value.short.to_upper_camel_case() + "Value",
         short => short.to_upper_camel_case(),
@@ -88,13 +88,16 @@ fn is_public(service: &Service) -> bool {
 
 /// Every message and enum that goes across, requests and errors included, in the order of their
 /// names.
-struct Reach<'a> {
-    messages: Vec<&'a Message>,
-    enums: Vec<&'a Enum>,
+pub struct Reach<'a> {
+    /// The messages.
+    pub messages: Vec<&'a Message>,
+    /// The enums.
+    pub enums: Vec<&'a Enum>,
 }
 
 impl<'a> Reach<'a> {
-    fn of(contract: &'a Contract, services: impl Iterator<Item = &'a Service>) -> Result<Self> {
+    /// What the methods of these services carry.
+    pub fn of(contract: &'a Contract, services: impl Iterator<Item = &'a Service>) -> Result<Self> {
         let mut messages = BTreeSet::from([ERROR]);
         let mut queue = vec![ERROR];
         for method in services.flat_map(|service| &service.methods) {

@@ -1,6 +1,8 @@
 //! The Rust side: what UniFFI carries across.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::iter;
 use std::path::Path;
 
 use anyhow::Result;
@@ -39,11 +41,33 @@ fn proto(path: &str) -> String {
     path.replacen("crate::", "pillion::proto::", 1)
 }
 
-/// The condition under which a package's types exist.
-fn condition(contract: &Contract, package: &str) -> String {
-    let Some(features) = contract.features(package) else { return String::new() };
-    let features: Vec<_> = features.iter().map(|feature| format!("feature = {feature:?}")).collect();
-    format!("#[cfg(any({}))]\n", features.join(", "))
+/// The conditions under which messages and enums exist: those of the services that reach them.
+struct Gates<'a>(BTreeMap<&'a str, BTreeSet<Option<&'a str>>>);
+
+impl<'a> Gates<'a> {
+    fn of(contract: &'a Contract) -> Result<Self> {
+        let mut gates = BTreeMap::<_, BTreeSet<_>>::new();
+        for service in &contract.services {
+            let reach = Reach::of(contract, iter::once(service))?;
+            let messages = reach.messages.iter().map(|message| message.full_name.as_str());
+            for name in messages.chain(reach.enums.iter().map(|found| found.full_name.as_str())) {
+                gates.entry(name).or_default().insert(service.feature.as_deref());
+            }
+        }
+        Ok(Self(gates))
+    }
+
+    /// The attribute for what has this full name; empty if it is always there.
+    fn gate(&self, name: &str) -> String {
+        let features: Option<Vec<_>> = self
+            .0
+            .get(name)
+            .into_iter()
+            .flatten()
+            .map(|feature| Some(format!("feature = {:?}", (*feature)?)))
+            .collect();
+        features.map_or_else(String::new, |features| format!("#[cfg(any({}))]\n", features.join(", ")))
+    }
 }
 
 fn types(contract: &Contract, reach: &Reach<'_>) -> Result<String> {
@@ -51,22 +75,24 @@ fn types(contract: &Contract, reach: &Reach<'_>) -> Result<String> {
         "use std::collections::HashMap;
         use crate::time::{Span, Timestamp};\n",
     );
+    let gates = Gates::of(contract)?;
     for found in &reach.enums {
-        enumeration(contract, found, &mut code)?;
+        enumeration(&gates.gate(&found.full_name), found, &mut code)?;
     }
     for message in &reach.messages {
-        structure(contract, message, &mut code)?;
+        let gate = gates.gate(&message.full_name);
+        structure(contract, &gate, message, &mut code)?;
         for member in members(message) {
             if let Member::Oneof(oneof) = member {
-                union(contract, message, &oneof, &mut code)?;
+                union(contract, &gate, message, &oneof, &mut code)?;
             }
         }
     }
     Ok(code)
 }
 
-fn enumeration(contract: &Contract, found: &Enum, code: &mut String) -> Result<()> {
-    let (name, gate) = (enum_name(found), condition(contract, &found.package));
+fn enumeration(gate: &str, found: &Enum, code: &mut String) -> Result<()> {
+    let name = enum_name(found);
     writeln!(
         code,
         "{}{gate}#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]\npub enum {name} {{",
@@ -173,8 +199,8 @@ fn converted(contract: &Contract, message: &Message, field: &Field, from: &str) 
     }
 }
 
-fn structure(contract: &Contract, message: &Message, code: &mut String) -> Result<()> {
-    let (name, gate) = (record(message), condition(contract, &message.package));
+fn structure(contract: &Contract, gate: &str, message: &Message, code: &mut String) -> Result<()> {
+    let name = record(message);
     let theirs = proto(&message_path(contract, &message.full_name)?);
     let text = if message.doc.is_empty() { format!("`{}`.", message.full_name) } else { message.doc.clone() };
     writeln!(code, "{}{gate}#[derive(Clone, Debug, PartialEq, uniffi::Record)]\npub struct {name} {{", doc(&text))?;
@@ -210,8 +236,8 @@ fn structure(contract: &Contract, message: &Message, code: &mut String) -> Resul
     Ok(())
 }
 
-fn union(contract: &Contract, message: &Message, oneof: &Oneof<'_>, code: &mut String) -> Result<()> {
-    let (name, gate) = (union_name(message, oneof.name), condition(contract, &message.package));
+fn union(contract: &Contract, gate: &str, message: &Message, oneof: &Oneof<'_>, code: &mut String) -> Result<()> {
+    let name = union_name(message, oneof.name);
     let path = proto(&message_path(contract, &message.full_name)?);
     let (module, own) = path.rsplit_once("::").unwrap_or_default();
     let theirs = format!("{module}::{}::{}", own.to_snake_case(), oneof.name.to_upper_camel_case());
@@ -253,6 +279,7 @@ fn apis(binding: &Binding<'_>) -> Result<String> {
         use crate::call::{FfiCall, FfiCancel};
         use crate::error::FfiError;
         use crate::home::Home;
+        use crate::injection::entered;
         use crate::runtime::FfiRuntime;
         use crate::stream::Stream;\n",
     );
@@ -264,7 +291,7 @@ fn apis(binding: &Binding<'_>) -> Result<String> {
             "{gate}#[uniffi::export]
             impl FfiRuntime {{
                 /// The calls of the building block `{block}`.
-                pub fn {block}(&self) -> Arc<{object}> {{ Arc::new({object} {{ home: self.home() }}) }}
+                pub fn {block}(&self) -> Arc<{object}> {{ entered(\"FfiRuntime.{block}\"); Arc::new({object} {{ home: self.home() }}) }}
             }}
             /// The calls of the building block `{block}`.
             {gate}#[derive(uniffi::Object)]
@@ -296,12 +323,13 @@ fn method(contract: &Contract, service: &Service, call: &Call<'_>, code: &mut St
     let method = call.method;
     let (snake, api) = (method.snake(), reached(service));
     let (request, answer) = (record_of(contract, &method.input)?, record_of(contract, &method.output)?);
-    let stream = stream_object(service, call);
+    let (object, stream) = (object(service), stream_object(service, call));
     write!(code, "{}", doc(&method.doc))?;
     match method.shape {
         Shape::Unary => writeln!(
             code,
             "pub async fn {snake}(&self, request: {request}, call: FfiCall) -> Result<{answer}, FfiError> {{
+                entered(\"{object}.{snake}\");
                 let answer = self.home.call(call, move |apis, cx| async move {{ {api}.{snake}(&cx, request.into()).await }});
                 Ok(answer.await?.into())
             }}"
@@ -309,6 +337,7 @@ fn method(contract: &Contract, service: &Service, call: &Call<'_>, code: &mut St
         Shape::ServerStream => writeln!(
             code,
             "pub async fn {snake}(&self, request: {request}, call: FfiCall) -> Result<Arc<{stream}>, FfiError> {{
+                entered(\"{object}.{snake}\");
                 let stream = self.home.download(call, move |apis, cx| async move {{ {api}.{snake}(&cx, request.into()).await }});
                 Ok(Arc::new({stream} {{ inner: stream.await? }}))
             }}"
@@ -318,6 +347,7 @@ fn method(contract: &Contract, service: &Service, call: &Call<'_>, code: &mut St
             writeln!(
                 code,
                 "pub async fn {snake}(&self, call: FfiCall) -> Result<Arc<{stream}>, FfiError> {{
+                    entered(\"{object}.{snake}\");
                     let stream = self.home.{opened}(call, move |apis, cx, requests| async move {{ {api}.{snake}(&cx, requests).await }});
                     Ok(Arc::new({stream} {{ inner: stream.await? }}))
                 }}"
@@ -341,7 +371,7 @@ fn stream(contract: &Contract, service: &Service, call: &Call<'_>, code: &mut St
         {gate}#[uniffi::export]
         impl {name} {{
             /// Ends the call and whatever waits for it.
-            pub fn shut(&self) {{ self.inner.shut(); }}",
+            pub fn shut(&self) {{ entered(\"{name}.shut\"); self.inner.shut(); }}",
         service.block,
         method.snake()
     )?;
@@ -350,6 +380,7 @@ fn stream(contract: &Contract, service: &Service, call: &Call<'_>, code: &mut St
             code,
             "/// The next answer; nothing at the end.
             pub async fn next(&self, cancel: Option<Arc<FfiCancel>>) -> Result<Option<{answer}>, FfiError> {{
+                entered(\"{name}.next\");
                 Ok(self.inner.next(cancel).await?.map(Into::into))
             }}"
         )?;
@@ -365,12 +396,16 @@ fn stream(contract: &Contract, service: &Service, call: &Call<'_>, code: &mut St
             code,
             "/// Sends a message; waits while the other side is behind.
             pub async fn send(&self, message: {request}, cancel: Option<Arc<FfiCancel>>) -> Result<(), FfiError> {{
+                entered(\"{name}.send\");
                 self.inner.send(message.into(), cancel).await
             }}
             /// Ends the sending side well.
-            pub async fn finish(&self, {cancel}) -> Result<{given}, FfiError> {{ {finished} }}
+            pub async fn finish(&self, {cancel}) -> Result<{given}, FfiError> {{ entered(\"{name}.finish\"); {finished} }}
             /// Ends the sending side with an error: what was sent never looks complete.
-            pub async fn fail(&self, message: String) -> Result<(), FfiError> {{ self.inner.fail(message).await }}"
+            pub async fn fail(&self, message: String) -> Result<(), FfiError> {{
+                entered(\"{name}.fail\");
+                self.inner.fail(message).await
+            }}"
         )?;
     }
     writeln!(code, "}}")?;
@@ -384,28 +419,22 @@ fn json(contract: &Contract) -> Result<String> {
         use crate::error::FfiError;
         use crate::json::{read, written};\n",
     );
-    let methods =
-        contract.services.iter().flat_map(|service| service.methods.iter().map(move |method| (service, method)));
-    let (mut inputs, mut outputs) = (std::collections::BTreeMap::new(), std::collections::BTreeMap::new());
-    for (_, method) in methods {
-        inputs.insert(&method.input, condition(contract, &contract.message(&method.input)?.package));
-        outputs.insert(&method.output, condition(contract, &contract.message(&method.output)?.package));
-    }
-    for (name, gate) in inputs {
+    let methods: Vec<_> = contract.services.iter().flat_map(|service| &service.methods).collect();
+    for name in methods.iter().map(|method| &method.input).collect::<BTreeSet<_>>() {
         let (record, theirs) = (record_of(contract, name)?, proto(&message_path(contract, name)?));
         writeln!(
             code,
-            "/// Reads a `{name}`.\n{gate}#[uniffi::export]
+            "/// Reads a `{name}`.\n#[uniffi::export]
             pub fn {}_from_json(text: String) -> Result<{record}, FfiError> {{ read::<{theirs}>(text).map(Into::into) }}",
             record.to_snake_case()
         )?;
     }
-    for (name, gate) in outputs {
+    for name in methods.iter().map(|method| &method.output).collect::<BTreeSet<_>>() {
         let (record, theirs) = (record_of(contract, name)?, proto(&message_path(contract, name)?));
         writeln!(
             code,
-            "/// Writes a `{name}`.\n{gate}#[uniffi::export]
-            pub fn {}_to_json(message: {record}) -> Result<String, FfiError> {{ written(&{theirs}::from(message)) }}",
+            "/// Writes a `{name}`.\n#[uniffi::export]
+            pub fn {}_to_json(message: {record}) -> Result<String, FfiError> {{ written({name:?}, &{theirs}::from(message)) }}",
             record.to_snake_case()
         )?;
     }
