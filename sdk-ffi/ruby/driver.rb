@@ -7,7 +7,7 @@
 $LOAD_PATH.unshift(File.join(ENV.fetch("CARGO_TARGET_DIR") { File.expand_path("../../target", __dir__) }, "sdk-ffi/ruby/lib"))
 
 require "json"
-require "pillion"
+require "pillion/testing"
 require_relative "test/gen/apis"
 
 # How a method is called with JSON, and its messages made of JSON and written as such.
@@ -167,10 +167,12 @@ class Driver
   end
 
   def advance(milliseconds)
-    @p.apis.testing.advance_clock(milliseconds / 1000r)
+    unless @p.respond_to?(:clock)
+      raise Pillion::Unsupported.new(info(:unsupported, "component.unsupported", "this driver cannot move the clock"))
+    end
+
+    @p.clock.advance(milliseconds / 1000r)
     { ok: {} }
-  rescue Pillion::Unsupported
-    raise Pillion::Unsupported.new(info(:unsupported, "component.unsupported", "this driver cannot move the clock"))
   end
 
   def opened(id)
@@ -227,8 +229,8 @@ runtime =
   begin
     case ARGV
     in ["--endpoint", url] then Pillion.connect(url, retries: 0)
-    in ["--embedded", file] then Pillion.embedded(config_file: file, testing: true)
-    in ["--memory"] then Pillion.embedded(testing: true)
+    in ["--embedded", file] then Pillion::Testing.open(config_file: file)
+    in ["--memory"] then Pillion::Testing.open
     in [] then Pillion.open
     else
       warn USAGE

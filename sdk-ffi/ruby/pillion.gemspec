@@ -12,7 +12,7 @@ Gem::Specification.new do |spec|
   spec.required_ruby_version = ">= 3.1"
   # The gem holds a native library, so there is one for each platform.
   spec.platform = Gem::Platform.local
-  spec.files = Dir.chdir(__dir__) { Dir["lib/**/*", "README.md"] }
+  spec.files = Dir.chdir(__dir__) { Dir["lib/**/*", "README.md", "LICENSE"] }
   spec.require_paths = ["lib"]
   spec.add_dependency "ffi", ">= 1.15"
 end

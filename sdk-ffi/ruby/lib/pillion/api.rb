@@ -20,8 +20,12 @@ module Pillion
 
     # Makes a call. Each takes `timeout:` in seconds, `app_id:`, `token:`, `traceparent:` and `cancel:`.
     def perform(call)
-      options = Calls.options(**call)
-      Calls.translated { yield options }
+      yield Calls.options(**call)
+    end
+
+    # Makes a call that has one answer, which is frozen down to its leaves.
+    def answer(call, &make)
+      Ractor.make_shareable(perform(call, &make))
     end
   end
 end

@@ -30,11 +30,6 @@ module Pillion
         self.class.superclass::NAMES.key(self.class) || number
       end
 
-      # So that `case` and comparisons can name it.
-      def ==(other)
-        other.is_a?(Symbol) || other.is_a?(Integer) ? to_sym == other : super
-      end
-
       def inspect
         "#<#{self.class.superclass} #{to_sym}>"
       end

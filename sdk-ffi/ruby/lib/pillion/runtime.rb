@@ -19,13 +19,14 @@ module Pillion
     # Waits until every component can be used, for so many seconds.
     # @raise [Error] what was still in the way
     def wait_ready(timeout = 30)
-      Calls.translated { @ffi.wait_ready(timeout) }
+      @ffi.wait_ready(timeout)
       self
     end
 
     # Closes the connection, or stops the runtime. Streams end, and later calls fail with `runtime.closed`.
     def close
-      Calls.translated { @ffi.shut }
+      @ffi.shut
+      nil
     end
   end
 
@@ -34,31 +35,34 @@ module Pillion
     # runtime is closed at its end.
     # @return [Runtime]
     def open(&block)
-      opened(block) { FfiRuntime.open }
+      scoped(Runtime.new(FfiRuntime.open), &block)
     end
 
-    # A runtime in this process: in memory, or in a folder, or as a configuration file says.
-    def embedded(data_dir: nil, config_file: nil, app_id: nil, testing: false, &block)
-      options = FfiEmbedded.new(data_dir: data_dir, config_file: config_file, app_id: app_id, testing: testing)
-      opened(block) { FfiRuntime.embedded(options) }
+    # A runtime in this process: in memory, or in a folder, or as a configuration file says. With a block it is
+    # closed at its end.
+    # @return [Runtime]
+    def embedded(data_dir: nil, config_file: nil, app_id: nil, &block)
+      options = FfiEmbedded.new(data_dir: data_dir, config_file: config_file, app_id: app_id)
+      scoped(Runtime.new(FfiRuntime.embedded(options)), &block)
     end
 
-    # A sidecar: `http://HOST:PORT` or `unix:///PATH`. Nothing is connected until the first call.
+    # A sidecar: `http://HOST:PORT` or `unix:///PATH`. Nothing is connected until the first call. With a block
+    # the connection is closed at its end.
+    # @return [Runtime]
     def connect(url = "http://127.0.0.1:34904", token: nil, app_id: nil, timeout: nil, retries: nil, connections: nil,
                 &block)
       options = FfiConnect.new(token: token, app_id: app_id, timeout: timeout, retries: retries,
                                connections: connections)
-      opened(block) { FfiRuntime.connect(url, options) }
+      scoped(Runtime.new(FfiRuntime.connect(url, options)), &block)
     end
 
-    private
-
-    def opened(block, &open)
-      runtime = Runtime.new(Calls.translated(&open))
-      return runtime unless block
+    # The runtime, or with a block what that gives; the runtime is closed at its end.
+    # @api private
+    def scoped(runtime)
+      return runtime unless block_given?
 
       begin
-        block.call(runtime)
+        yield runtime
       ensure
         runtime.close
       end

@@ -78,14 +78,13 @@ module Pillion
     # every change. A lost connection is made again; what may have been missed is said by a `resync`.
     # @return [Stream<StateChange>]
     def watch(prefix = "", key: nil, &block)
-      changes = Calls.translated { @ffi.watch_state(@name, prefix, key, Calls.options(**@call)) }
-      Stream.over(changes, &block)
+      Stream.over(@ffi.watch_state(@name, prefix, key, Calls.options(**@call)), &block)
     end
 
     private
 
     def entries(prefix, keys_only, page_size)
-      Calls.translated { @ffi.list_state(@name, prefix, keys_only, page_size, Calls.options(**@call)) }
+      @ffi.list_state(@name, prefix, keys_only, page_size, Calls.options(**@call))
     end
 
     def condition(if_absent, if_match)

@@ -21,7 +21,7 @@ module Pillion
     # The next answer; nil at the end.
     # @raise [Error] the error that ended the stream
     def next(cancel: nil)
-      Calls.translated { @ffi.next(cancel&.ffi) }
+      Ractor.make_shareable(@ffi.next(cancel&.ffi))
     end
 
     # Yields every answer, and closes the stream.
@@ -42,14 +42,14 @@ module Pillion
   module Requests
     # Sends a message; waits while the other side is behind.
     def push(message, cancel: nil)
-      Calls.translated { @ffi.send(message, cancel&.ffi) }
+      @ffi.send(message, cancel&.ffi)
       self
     end
     alias << push
 
     # Ends the sending side with an error: what was sent never looks complete.
     def fail(message = "the upload failed")
-      Calls.translated { @ffi.fail(message) }
+      @ffi.fail(message)
     end
   end
 
@@ -71,7 +71,7 @@ module Pillion
     # Ends the sending side well.
     # @return the answer
     def finish(cancel: nil)
-      Calls.translated { @ffi.finish(cancel&.ffi) }
+      Ractor.make_shareable(@ffi.finish(cancel&.ffi))
     end
   end
 
@@ -82,7 +82,7 @@ module Pillion
 
     # Ends the sending side well; the answers go on.
     def finish
-      Calls.translated { @ffi.finish }
+      @ffi.finish
     end
   end
 end

@@ -7,11 +7,6 @@ module Pillion
       ShapesApi.new(@ffi.shapes)
     end
 
-    # @return [TestingApi]
-    def testing
-      TestingApi.new(@ffi.testing)
-    end
-
   end
 
   # The building block `shapes`.
@@ -27,7 +22,7 @@ module Pillion
     # @raise [Error]
     def echo(kinds = nil, label: "", **call)
       request = TestingEchoRequest.new(kinds: kinds, label: label)
-      perform(call) { |options| @ffi.echo(request, options) }
+      answer(call) { |options| @ffi.echo(request, options) }
     end
 
     # Unary: does what it is told: waits, panics or fails.
@@ -43,7 +38,7 @@ module Pillion
     # @raise [Error]
     def act(act = :unspecified, after: nil, reason: "", metadata: {}, **call)
       request = TestingActRequest.new(act: TestingActRequestAct.of(act), after: after, reason: reason, metadata: metadata)
-      perform(call) { |options| @ffi.act(request, options) }
+      answer(call) { |options| @ffi.act(request, options) }
     end
 
     # Server stream: counts, and then ends, fails, or goes on after an error.
@@ -92,57 +87,7 @@ module Pillion
     # @raise [Error]
     def count(**call)
       request = TestingCountRequest.new()
-      perform(call) { |options| @ffi.count(request, options) }
-    end
-
-  end
-
-  # The test kit of a runtime in this process that was opened for tests. No sidecar has it.
-  class TestingApi < Api
-    # Moves the clock of the runtime forward at once: entries whose lifetime ends by then are expired
-    # when the call returns, and whatever sleeps until then wakes up. Deadlines of calls are not moved:
-    # they are kept in real time.
-    #
-    # @example
-    #   p.apis.testing.advance_clock(by)
-    # @param by [Numeric, nil] How far; more than nothing, and at most 100 years.
-    # @param call how this call differs: see {Api#perform}
-    # @return [TestingAdvanceClockResponse]
-    # @raise [Error]
-    def advance_clock(by, **call)
-      request = TestingAdvanceClockRequest.new(by: by)
-      perform(call) { |options| @ffi.advance_clock(request, options) }
-    end
-
-    # From now on, calls that match fail as if their component had failed, and have no effect. The
-    # faults that were asked for are looked at in their order; the first that matches decides.
-    #
-    # @example
-    #   p.apis.testing.fail(block)
-    # @param block [String] The building block: `state`.
-    # @param component [String] The name of one component of the block; empty for all.
-    # @param operation [String] One method of the block: `get`, `set_many`; empty for all.
-    # @param after [Integer] How many matching calls are let through first.
-    # @param times [Integer] How many matching calls fail then; 0 for all until `Reset`.
-    # @param reason [String] The reason they fail with, such as `state.etag_mismatch`; empty for `component.unavailable`.
-    # @param call how this call differs: see {Api#perform}
-    # @return [TestingFailResponse]
-    # @raise [Error]
-    def fail(block = "", component: "", operation: "", after: 0, times: 0, reason: "", **call)
-      request = TestingFailRequest.new(block: block, component: component, operation: operation, after: after, times: times, reason: reason)
-      perform(call) { |options| @ffi.fail(request, options) }
-    end
-
-    # Takes every fault back. The clock stays where it is.
-    #
-    # @example
-    #   p.apis.testing.reset()
-    # @param call how this call differs: see {Api#perform}
-    # @return [TestingResetResponse]
-    # @raise [Error]
-    def reset(**call)
-      request = TestingResetRequest.new()
-      perform(call) { |options| @ffi.reset(request, options) }
+      answer(call) { |options| @ffi.count(request, options) }
     end
 
   end
@@ -184,6 +129,169 @@ module Pillion
       panic: PANIC,
       hang: HANG,
     }.freeze
+  end
+
+  # @!attribute [r] act
+  #   @return [TestingActRequestAct, Symbol]
+  # @!attribute [r] after
+  #   @return [Numeric, nil]
+  # @!attribute [r] reason
+  #   @return [String] The code of the error: `state.etag_mismatch`.
+  # @!attribute [r] metadata
+  #   @return [Hash{String => String}]
+  class TestingActRequest
+    prepend Record
+  end
+
+  class TestingActResponse
+    prepend Record
+  end
+
+  # @!attribute [r] part
+  #   @return [TestingCollectRequestPart, nil] One of `chunk`, `total`, or none.
+  class TestingCollectRequest
+    prepend Record
+  end
+
+  # @!attribute [r] received
+  #   @return [Integer]
+  class TestingCollectResponse
+    prepend Record
+  end
+
+  # @!attribute [r] text
+  #   @return [String]
+  class TestingConverseRequest
+    prepend Record
+  end
+
+  # @!attribute [r] text
+  #   @return [String]
+  class TestingConverseResponse
+    prepend Record
+  end
+
+  class TestingCountRequest
+    prepend Record
+  end
+
+  # @!attribute [r] open
+  #   @return [Integer] Calls that have begun and not ended, this one not counted.
+  # @!attribute [r] succeeded
+  #   @return [Integer]
+  # @!attribute [r] failed
+  #   @return [Integer]
+  # @!attribute [r] dropped
+  #   @return [Integer] Ended by being dropped: the caller went away or the deadline passed.
+  # @!attribute [r] uploads
+  #   @return [Integer] Uploads that were taken as complete.
+  class TestingCountResponse
+    prepend Record
+  end
+
+  # @!attribute [r] label
+  #   @return [String]
+  # @!attribute [r] kinds
+  #   @return [TestingKinds, nil]
+  class TestingEchoRequest
+    prepend Record
+  end
+
+  # @!attribute [r] label
+  #   @return [String]
+  # @!attribute [r] kinds
+  #   @return [TestingKinds, nil]
+  class TestingEchoResponse
+    prepend Record
+  end
+
+  # @!attribute [r] count
+  #   @return [Integer]
+  # @!attribute [r] _then
+  #   @return [TestingExpandRequestThen, Symbol]
+  # @!attribute [r] every
+  #   @return [Numeric, nil] Wait so long before each item.
+  class TestingExpandRequest
+    prepend Record
+  end
+
+  # @!attribute [r] index
+  #   @return [Integer]
+  class TestingExpandResponse
+    prepend Record
+  end
+
+  # One field of every kind.
+  # @!attribute [r] double_value
+  #   @return [Float]
+  # @!attribute [r] float_value
+  #   @return [Float]
+  # @!attribute [r] int32_value
+  #   @return [Integer]
+  # @!attribute [r] int64_value
+  #   @return [Integer]
+  # @!attribute [r] uint32_value
+  #   @return [Integer]
+  # @!attribute [r] uint64_value
+  #   @return [Integer]
+  # @!attribute [r] sint32_value
+  #   @return [Integer]
+  # @!attribute [r] sint64_value
+  #   @return [Integer]
+  # @!attribute [r] fixed32_value
+  #   @return [Integer]
+  # @!attribute [r] fixed64_value
+  #   @return [Integer]
+  # @!attribute [r] sfixed32_value
+  #   @return [Integer]
+  # @!attribute [r] sfixed64_value
+  #   @return [Integer]
+  # @!attribute [r] bool_value
+  #   @return [Boolean]
+  # @!attribute [r] string_value
+  #   @return [String]
+  # @!attribute [r] bytes_value
+  #   @return [String]
+  # @!attribute [r] color
+  #   @return [TestingColor, Symbol]
+  # @!attribute [r] optional_string
+  #   @return [String, nil]
+  # @!attribute [r] optional_uint64
+  #   @return [Integer, nil]
+  # @!attribute [r] optional_color
+  #   @return [TestingColor, Symbol, nil]
+  # @!attribute [r] nested
+  #   @return [TestingNested, nil]
+  # @!attribute [r] strings
+  #   @return [Array<String>]
+  # @!attribute [r] nesteds
+  #   @return [Array<TestingNested>]
+  # @!attribute [r] colors
+  #   @return [Array<TestingColor, Symbol>]
+  # @!attribute [r] blobs
+  #   @return [Array<String>]
+  # @!attribute [r] labels
+  #   @return [Hash{String => String}]
+  # @!attribute [r] children
+  #   @return [Hash{String => TestingNested}]
+  # @!attribute [r] numbers
+  #   @return [Hash{Integer => Integer}]
+  # @!attribute [r] at
+  #   @return [Time, nil]
+  # @!attribute [r] lasts
+  #   @return [Numeric, nil]
+  # @!attribute [r] choice
+  #   @return [TestingKindsChoice, nil] One of `text`, `node`, `paint`, `blob`, or none.
+  class TestingKinds
+    prepend Record
+  end
+
+  # @!attribute [r] name
+  #   @return [String]
+  # @!attribute [r] inner
+  #   @return [TestingNested, nil]
+  class TestingNested
+    prepend Record
   end
 
 end

@@ -3,25 +3,25 @@
 METHODS = {
   "actuator.check_live" => Row.new(
     :unary,
-    ->(p, args, call) { r = Pillion.actuator_check_live_request_from_json(args); p.apis.actuator.check_live(**call) },
+    ->(p, args, call) { Pillion.actuator_check_live_request_from_json(args); p.apis.actuator.check_live(**call) },
     ->(text) { Pillion.actuator_check_live_request_from_json(text) },
     ->(message) { Pillion.actuator_check_live_response_to_json(message) }
   ),
   "actuator.check_ready" => Row.new(
     :unary,
-    ->(p, args, call) { r = Pillion.actuator_check_ready_request_from_json(args); p.apis.actuator.check_ready(**call) },
+    ->(p, args, call) { Pillion.actuator_check_ready_request_from_json(args); p.apis.actuator.check_ready(**call) },
     ->(text) { Pillion.actuator_check_ready_request_from_json(text) },
     ->(message) { Pillion.actuator_check_ready_response_to_json(message) }
   ),
   "actuator.get_status" => Row.new(
     :unary,
-    ->(p, args, call) { r = Pillion.actuator_get_status_request_from_json(args); p.apis.actuator.get_status(**call) },
+    ->(p, args, call) { Pillion.actuator_get_status_request_from_json(args); p.apis.actuator.get_status(**call) },
     ->(text) { Pillion.actuator_get_status_request_from_json(text) },
     ->(message) { Pillion.actuator_get_status_response_to_json(message) }
   ),
   "actuator.get_metrics" => Row.new(
     :unary,
-    ->(p, args, call) { r = Pillion.actuator_get_metrics_request_from_json(args); p.apis.actuator.get_metrics(**call) },
+    ->(p, args, call) { Pillion.actuator_get_metrics_request_from_json(args); p.apis.actuator.get_metrics(**call) },
     ->(text) { Pillion.actuator_get_metrics_request_from_json(text) },
     ->(message) { Pillion.actuator_get_metrics_response_to_json(message) }
   ),
@@ -111,7 +111,7 @@ METHODS = {
   ),
   "shapes.count" => Row.new(
     :unary,
-    ->(p, args, call) { r = Pillion.testing_count_request_from_json(args); p.apis.shapes.count(**call) },
+    ->(p, args, call) { Pillion.testing_count_request_from_json(args); p.apis.shapes.count(**call) },
     ->(text) { Pillion.testing_count_request_from_json(text) },
     ->(message) { Pillion.testing_count_response_to_json(message) }
   ),
@@ -129,7 +129,7 @@ METHODS = {
   ),
   "testing.reset" => Row.new(
     :unary,
-    ->(p, args, call) { r = Pillion.testing_reset_request_from_json(args); p.apis.testing.reset(**call) },
+    ->(p, args, call) { Pillion.testing_reset_request_from_json(args); p.apis.testing.reset(**call) },
     ->(text) { Pillion.testing_reset_request_from_json(text) },
     ->(message) { Pillion.testing_reset_response_to_json(message) }
   ),

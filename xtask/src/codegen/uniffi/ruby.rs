@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::Result;
 use heck::{ToShoutySnakeCase, ToSnakeCase, ToUpperCamelCase};
 
-use super::{Reach, enum_name, is_public, marked, record, record_of, variant};
+use super::{Reach, enum_name, marked, record, record_of, variant};
 use crate::codegen::Files;
-use crate::codegen::binding::{Api, Binding, Call, Member, Parameter};
+use crate::codegen::binding::{Api, Binding, Call, Member, Parameter, members};
 use crate::codegen::ir::{Contract, Field, Kind, Label, Service, Shape};
 
 const LIBRARY: &str = "sdk-ffi/ruby/lib/pillion/gen";
@@ -24,16 +24,94 @@ const RESERVED: &[&str] = &[
 /// Emits the generated part of the gem and of its tests.
 pub fn emit(binding: &Binding<'_>) -> Result<Files> {
     let (library, tests) = (Path::new(LIBRARY), Path::new(TESTS));
-    let public: Vec<_> = binding.apis.iter().filter(|api| is_public(api.service)).collect();
-    let hidden: Vec<_> = binding.apis.iter().filter(|api| !is_public(api.service)).collect();
-    let contract = binding.contract;
+    let public = Part::of(binding, &[], |service| service.feature.is_none())?;
+    let kit = Part::of(binding, &[&public], |service| service.feature.is_some() && service.in_process)?;
+    let hidden = Part::of(binding, &[&public, &kit], |service| service.feature.is_some() && !service.in_process)?;
     Ok(Files::from([
-        (library.join("apis.rb"), marked("#", &apis(contract, &public)?)),
-        (library.join("errors.rb"), marked("#", &errors(contract)?)),
-        (library.join("enums.rb"), marked("#", &enums(contract, &public, &[])?)),
-        (tests.join("apis.rb"), marked("#", &(apis(contract, &hidden)? + "\n" + &enums(contract, &hidden, &public)?))),
+        (library.join("apis.rb"), marked("#", &public.apis()?)),
+        (library.join("types.rb"), marked("#", &public.types()?)),
+        (library.join("errors.rb"), marked("#", &errors(binding.contract)?)),
+        (library.join("testing.rb"), marked("#", &kit.all()?)),
+        (tests.join("apis.rb"), marked("#", &hidden.all()?)),
         (tests.join("methods.rb"), marked("#", &methods(binding)?)),
     ]))
+}
+
+/// The services of one file and the types that they bring.
+struct Part<'a> {
+    contract: &'a Contract,
+    apis: Vec<&'a Api<'a>>,
+    reach: Reach<'a>,
+}
+
+impl<'a> Part<'a> {
+    /// Those services that `wanted` takes; types that the parts `before` bring are theirs.
+    fn of(binding: &'a Binding<'a>, before: &[&Part<'_>], wanted: impl Fn(&Service) -> bool) -> Result<Self> {
+        let apis: Vec<_> = binding.apis.iter().filter(|api| wanted(api.service)).collect();
+        let mut reach = Reach::of(binding.contract, apis.iter().map(|api| api.service))?;
+        for Part { reach: known, .. } in before {
+            reach.messages.retain(|found| !known.messages.iter().any(|known| known.full_name == found.full_name));
+            reach.enums.retain(|found| !known.enums.iter().any(|known| known.full_name == found.full_name));
+        }
+        Ok(Self { contract: binding.contract, apis, reach })
+    }
+
+    fn all(&self) -> Result<String> {
+        Ok(self.apis()? + "\n" + &self.types()?)
+    }
+
+    fn apis(&self) -> Result<String> {
+        let mut code = String::from("module Pillion\n  class Apis\n");
+        for api in &self.apis {
+            let (block, stem) = (&api.service.block, api.service.stem());
+            writeln!(code, "    # @return [{stem}Api]\n    def {block}\n      {stem}Api.new(@ffi.{block})\n    end\n")?;
+        }
+        writeln!(code, "  end")?;
+        for api in &self.apis {
+            let service = api.service;
+            let text = service.description();
+            write!(code, "\n{}  class {}Api < Api\n", comment(2, &text), service.stem())?;
+            for call in &api.methods {
+                method(self.contract, service, call, &mut code)?;
+            }
+            writeln!(code, "  end")?;
+        }
+        writeln!(code, "end")?;
+        Ok(code)
+    }
+
+    /// What there is to say about UniFFI's classes, and what they lack.
+    fn types(&self) -> Result<String> {
+        let mut code = String::from("module Pillion\n");
+        for found in &self.reach.enums {
+            write!(
+                code,
+                "{}  class {}\n    extend OpenEnum\n    include OpenEnum::Value\n\n    NAMES = {{\n",
+                comment(2, &found.doc),
+                enum_name(found)
+            )?;
+            for value in &found.values {
+                let short = value.short.to_snake_case();
+                writeln!(code, "      {short}: {},", variant(value).to_shouty_snake_case())?;
+            }
+            writeln!(code, "    }}.freeze\n  end\n")?;
+        }
+        for message in &self.reach.messages {
+            let mut docs = comment(2, &message.doc);
+            for member in members(message) {
+                let shown = match &member {
+                    Member::Field(field) => yard(self.contract, field)?,
+                    Member::Oneof(oneof) => format!("{}, nil", super::union_name(message, oneof.name)),
+                };
+                let text = member.doc().replace('\n', "\n  ");
+                let name = name(member.name());
+                docs.push_str(&comment(2, format!("@!attribute [r] {name}\n  @return [{shown}] {text}").trim_end()));
+            }
+            writeln!(code, "{docs}  class {}\n    prepend Record\n  end\n", record(message))?;
+        }
+        writeln!(code, "end")?;
+        Ok(code)
+    }
 }
 
 fn name(name: &str) -> String {
@@ -93,26 +171,6 @@ fn given(contract: &Contract, parameter: &Parameter<'_>) -> String {
     }
 }
 
-fn apis(contract: &Contract, apis: &[&Api<'_>]) -> Result<String> {
-    let mut code = String::from("module Pillion\n  class Apis\n");
-    for api in apis {
-        let (block, stem) = (&api.service.block, api.service.stem());
-        writeln!(code, "    # @return [{stem}Api]\n    def {block}\n      {stem}Api.new(@ffi.{block})\n    end\n")?;
-    }
-    writeln!(code, "  end")?;
-    for api in apis {
-        let service = api.service;
-        let text = service.description();
-        write!(code, "\n{}  class {}Api < Api\n", comment(2, &text), service.stem())?;
-        for call in &api.methods {
-            method(contract, service, call, &mut code)?;
-        }
-        writeln!(code, "  end")?;
-    }
-    writeln!(code, "end")?;
-    Ok(code)
-}
-
 fn method(contract: &Contract, service: &Service, call: &Call<'_>, code: &mut String) -> Result<()> {
     let snake = call.method.snake();
     let answer = record(call.answer);
@@ -140,7 +198,7 @@ fn method(contract: &Contract, service: &Service, call: &Call<'_>, code: &mut St
     let (returned, body) = match call.method.shape {
         Shape::Unary => (
             answer.clone(),
-            format!("      request = {request}\n      perform(call) {{ |options| @ffi.{snake}(request, options) }}\n"),
+            format!("      request = {request}\n      answer(call) {{ |options| @ffi.{snake}(request, options) }}\n"),
         ),
         Shape::ServerStream => (
             format!("Stream<{answer}>"),
@@ -184,31 +242,6 @@ fn errors(contract: &Contract) -> Result<String> {
     Ok(code)
 }
 
-/// What the enums of `apis` add to UniFFI's classes, but for those that `known` has too.
-fn enums(contract: &Contract, apis: &[&Api<'_>], known: &[&Api<'_>]) -> Result<String> {
-    let mut reach = Reach::of(contract, apis.iter().map(|api| api.service))?;
-    if !known.is_empty() {
-        let known = Reach::of(contract, known.iter().map(|api| api.service))?;
-        reach.enums.retain(|found| !known.enums.iter().any(|known| known.full_name == found.full_name));
-    }
-    let mut code = String::from("module Pillion\n");
-    for found in &reach.enums {
-        write!(
-            code,
-            "{}  class {}\n    extend OpenEnum\n    include OpenEnum::Value\n\n    NAMES = {{\n",
-            comment(2, &found.doc),
-            enum_name(found)
-        )?;
-        for value in &found.values {
-            let short = value.short.to_snake_case();
-            writeln!(code, "      {short}: {},", variant(value).to_shouty_snake_case())?;
-        }
-        writeln!(code, "    }}.freeze\n  end\n")?;
-    }
-    writeln!(code, "end")?;
-    Ok(code)
-}
-
 /// The driver's table: from JSON to a call of the classes above, and back.
 fn methods(binding: &Binding<'_>) -> Result<String> {
     let mut code = String::from("METHODS = {\n");
@@ -231,8 +264,11 @@ fn methods(binding: &Binding<'_>) -> Result<String> {
                 Shape::ClientStream => "upload",
                 Shape::Duplex => "conversation",
             };
-            let read =
-                if call.method.uploads() { String::new() } else { format!("r = Pillion.{request}_from_json(args); ") };
+            let read = match (call.method.uploads(), call.parameters.is_empty()) {
+                (true, _) => String::new(),
+                (false, true) => format!("Pillion.{request}_from_json(args); "),
+                (false, false) => format!("r = Pillion.{request}_from_json(args); "),
+            };
             writeln!(
                 code,
                 "  \"{block}.{}\" => Row.new(\n    :{shape},\n    ->(p, args, call) {{ {read}p.apis.{block}.{snake}({}) }},\n    ->(text) {{ Pillion.{request}_from_json(text) }},\n    ->(message) {{ Pillion.{answer}_to_json(message) }}\n  ),",

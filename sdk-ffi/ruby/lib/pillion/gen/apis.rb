@@ -25,7 +25,7 @@ module Pillion
     # @raise [Error]
     def check_live(**call)
       request = ActuatorCheckLiveRequest.new()
-      perform(call) { |options| @ffi.check_live(request, options) }
+      answer(call) { |options| @ffi.check_live(request, options) }
     end
 
     # Answers when every component can be used; otherwise the error `actuator.not_ready` names those
@@ -38,7 +38,7 @@ module Pillion
     # @raise [Error]
     def check_ready(**call)
       request = ActuatorCheckReadyRequest.new()
-      perform(call) { |options| @ffi.check_ready(request, options) }
+      answer(call) { |options| @ffi.check_ready(request, options) }
     end
 
     # What runs here: version, addresses, configuration and every component with its state.
@@ -50,7 +50,7 @@ module Pillion
     # @raise [Error]
     def get_status(**call)
       request = ActuatorGetStatusRequest.new()
-      perform(call) { |options| @ffi.get_status(request, options) }
+      answer(call) { |options| @ffi.get_status(request, options) }
     end
 
     # Counters and histograms in the OpenMetrics text format.
@@ -62,7 +62,7 @@ module Pillion
     # @raise [Error]
     def get_metrics(**call)
       request = ActuatorGetMetricsRequest.new()
-      perform(call) { |options| @ffi.get_metrics(request, options) }
+      answer(call) { |options| @ffi.get_metrics(request, options) }
     end
 
   end
@@ -81,7 +81,7 @@ module Pillion
     # @raise [Error]
     def get(key, store: "", consistency: :unspecified, **call)
       request = StateGetRequest.new(key: key, store: store, consistency: Consistency.of(consistency))
-      perform(call) { |options| @ffi.get(request, options) }
+      answer(call) { |options| @ffi.get(request, options) }
     end
 
     # Reads many entries. The results stand in the order of the keys, one for each.
@@ -96,7 +96,7 @@ module Pillion
     # @raise [Error]
     def get_many(keys, store: "", consistency: :unspecified, **call)
       request = StateGetManyRequest.new(keys: keys, store: store, consistency: Consistency.of(consistency))
-      perform(call) { |options| @ffi.get_many(request, options) }
+      answer(call) { |options| @ffi.get_many(request, options) }
     end
 
     # Writes one entry.
@@ -118,7 +118,7 @@ module Pillion
     # @raise [Error]
     def set(key, value = nil, store: "", condition: nil, ttl: nil, keep_ttl: false, consistency: :unspecified, idempotency_key: "", fence: nil, **call)
       request = StateSetRequest.new(key: key, value: value, store: store, condition: condition, ttl: ttl, keep_ttl: keep_ttl, consistency: Consistency.of(consistency), idempotency_key: idempotency_key, fence: fence)
-      perform(call) { |options| @ffi.set(request, options) }
+      answer(call) { |options| @ffi.set(request, options) }
     end
 
     # Writes many entries, each for itself: one result per item, in order.
@@ -136,7 +136,7 @@ module Pillion
     # @raise [Error]
     def set_many(items, store: "", consistency: :unspecified, idempotency_key: "", fence: nil, **call)
       request = StateSetManyRequest.new(items: items, store: store, consistency: Consistency.of(consistency), idempotency_key: idempotency_key, fence: fence)
-      perform(call) { |options| @ffi.set_many(request, options) }
+      answer(call) { |options| @ffi.set_many(request, options) }
     end
 
     # Deletes one entry. Deleting what is not there succeeds, unless the condition asks for an etag.
@@ -155,7 +155,7 @@ module Pillion
     # @raise [Error]
     def delete(key, store: "", condition: nil, consistency: :unspecified, idempotency_key: "", fence: nil, **call)
       request = StateDeleteRequest.new(key: key, store: store, condition: condition, consistency: Consistency.of(consistency), idempotency_key: idempotency_key, fence: fence)
-      perform(call) { |options| @ffi.delete(request, options) }
+      answer(call) { |options| @ffi.delete(request, options) }
     end
 
     # Deletes many entries, each for itself: one result per item, in order.
@@ -173,7 +173,7 @@ module Pillion
     # @raise [Error]
     def delete_many(items, store: "", consistency: :unspecified, idempotency_key: "", fence: nil, **call)
       request = StateDeleteManyRequest.new(items: items, store: store, consistency: Consistency.of(consistency), idempotency_key: idempotency_key, fence: fence)
-      perform(call) { |options| @ffi.delete_many(request, options) }
+      answer(call) { |options| @ffi.delete_many(request, options) }
     end
 
     # Makes several writes, all or none. A key may stand only once.
@@ -191,7 +191,7 @@ module Pillion
     # @raise [Error]
     def transact(operations, store: "", consistency: :unspecified, idempotency_key: "", fence: nil, **call)
       request = StateTransactRequest.new(operations: operations, store: store, consistency: Consistency.of(consistency), idempotency_key: idempotency_key, fence: fence)
-      perform(call) { |options| @ffi.transact(request, options) }
+      answer(call) { |options| @ffi.transact(request, options) }
     end
 
     # Lists entries whose key begins with a prefix, a page at a time.
@@ -208,7 +208,7 @@ module Pillion
     # @raise [Error]
     def list(prefix = "", store: "", page_size: 0, page_token: "", keys_only: false, **call)
       request = StateListRequest.new(prefix: prefix, store: store, page_size: page_size, page_token: page_token, keys_only: keys_only)
-      perform(call) { |options| @ffi.list(request, options) }
+      answer(call) { |options| @ffi.list(request, options) }
     end
 
     # Reports changes. It begins with the present entries and `synced`, unless it resumes; then
