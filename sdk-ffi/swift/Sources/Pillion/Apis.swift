@@ -89,7 +89,7 @@ public struct StateApi: Sendable {
         consistency: Consistency = .unspecified,
         options: CallOptions = CallOptions()
     ) async throws -> StateGetResponse {
-        try await called(options) { try await ffi.get(request: StateGetRequest(key: key, store: store, consistency: consistency), call: $0) }
+        try await called(options) { try await ffi.get(request: StateGetRequest(store: store, key: key, consistency: consistency), call: $0) }
     }
 
     /// Reads many entries. The results stand in the order of the keys, one for each.
@@ -107,7 +107,7 @@ public struct StateApi: Sendable {
         consistency: Consistency = .unspecified,
         options: CallOptions = CallOptions()
     ) async throws -> StateGetManyResponse {
-        try await called(options) { try await ffi.getMany(request: StateGetManyRequest(keys: keys, store: store, consistency: consistency), call: $0) }
+        try await called(options) { try await ffi.getMany(request: StateGetManyRequest(store: store, keys: keys, consistency: consistency), call: $0) }
     }
 
     /// Writes one entry.
@@ -135,7 +135,7 @@ public struct StateApi: Sendable {
         fence: Fence? = nil,
         options: CallOptions = CallOptions()
     ) async throws -> StateSetResponse {
-        try await called(options) { try await ffi.set(request: StateSetRequest(key: key, value: value, store: store, condition: condition, ttl: ttl, keepTtl: keepTtl, consistency: consistency, idempotencyKey: idempotencyKey, fence: fence), call: $0) }
+        try await called(options) { try await ffi.set(request: StateSetRequest(store: store, key: key, value: value, condition: condition, ttl: ttl, keepTtl: keepTtl, consistency: consistency, idempotencyKey: idempotencyKey, fence: fence), call: $0) }
     }
 
     /// Writes many entries, each for itself: one result per item, in order.
@@ -158,7 +158,7 @@ public struct StateApi: Sendable {
         fence: Fence? = nil,
         options: CallOptions = CallOptions()
     ) async throws -> StateSetManyResponse {
-        try await called(options) { try await ffi.setMany(request: StateSetManyRequest(items: items, store: store, consistency: consistency, idempotencyKey: idempotencyKey, fence: fence), call: $0) }
+        try await called(options) { try await ffi.setMany(request: StateSetManyRequest(store: store, items: items, consistency: consistency, idempotencyKey: idempotencyKey, fence: fence), call: $0) }
     }
 
     /// Deletes one entry. Deleting what is not there succeeds, unless the condition asks for an etag.
@@ -181,7 +181,7 @@ public struct StateApi: Sendable {
         fence: Fence? = nil,
         options: CallOptions = CallOptions()
     ) async throws -> StateDeleteResponse {
-        try await called(options) { try await ffi.delete(request: StateDeleteRequest(key: key, store: store, condition: condition, consistency: consistency, idempotencyKey: idempotencyKey, fence: fence), call: $0) }
+        try await called(options) { try await ffi.delete(request: StateDeleteRequest(store: store, key: key, condition: condition, consistency: consistency, idempotencyKey: idempotencyKey, fence: fence), call: $0) }
     }
 
     /// Deletes many entries, each for itself: one result per item, in order.
@@ -204,7 +204,7 @@ public struct StateApi: Sendable {
         fence: Fence? = nil,
         options: CallOptions = CallOptions()
     ) async throws -> StateDeleteManyResponse {
-        try await called(options) { try await ffi.deleteMany(request: StateDeleteManyRequest(items: items, store: store, consistency: consistency, idempotencyKey: idempotencyKey, fence: fence), call: $0) }
+        try await called(options) { try await ffi.deleteMany(request: StateDeleteManyRequest(store: store, items: items, consistency: consistency, idempotencyKey: idempotencyKey, fence: fence), call: $0) }
     }
 
     /// Makes several writes, all or none. A key may stand only once.
@@ -227,7 +227,7 @@ public struct StateApi: Sendable {
         fence: Fence? = nil,
         options: CallOptions = CallOptions()
     ) async throws -> StateTransactResponse {
-        try await called(options) { try await ffi.transact(request: StateTransactRequest(operations: operations, store: store, consistency: consistency, idempotencyKey: idempotencyKey, fence: fence), call: $0) }
+        try await called(options) { try await ffi.transact(request: StateTransactRequest(store: store, operations: operations, consistency: consistency, idempotencyKey: idempotencyKey, fence: fence), call: $0) }
     }
 
     /// Lists entries whose key begins with a prefix, a page at a time.
@@ -250,7 +250,7 @@ public struct StateApi: Sendable {
         keysOnly: Bool = false,
         options: CallOptions = CallOptions()
     ) async throws -> StateListResponse {
-        try await called(options) { try await ffi.list(request: StateListRequest(prefix: prefix, store: store, pageSize: pageSize, pageToken: pageToken, keysOnly: keysOnly), call: $0) }
+        try await called(options) { try await ffi.list(request: StateListRequest(store: store, prefix: prefix, pageSize: pageSize, pageToken: pageToken, keysOnly: keysOnly), call: $0) }
     }
 
     /// Reports changes. It begins with the present entries and `synced`, unless it resumes; then
@@ -274,7 +274,7 @@ public struct StateApi: Sendable {
         afterRevision: UInt64? = nil,
         options: CallOptions = CallOptions()
     ) async throws -> AnswerStream<FfiStateWatch> {
-        try await called(options) { try await AnswerStream(ffi.watch(request: StateWatchRequest(prefix: prefix, store: store, key: key, afterRevision: afterRevision), call: $0)) }
+        try await called(options) { try await AnswerStream(ffi.watch(request: StateWatchRequest(store: store, prefix: prefix, key: key, afterRevision: afterRevision), call: $0)) }
     }
 }
 

@@ -39,5 +39,22 @@ func cancellable<T>(_ make: (FfiCancel) async throws -> T) async throws -> T {
     } catch FfiError.Failed(let info) {
         if Task.isCancelled { throw CancellationError() }
         throw PillionError(info)
+    } catch {
+        throw PillionError(panicked(error))
     }
+}
+
+/// The error of a call that panicked in the library: nothing else can come out of one that failed otherwise.
+private func panicked(_ error: Error) -> ErrorInfo {
+    ErrorInfo(
+        category: .internal,
+        reason: "runtime.panic",
+        message: "the call panicked: \(error)",
+        outcome: .unknown,
+        retryable: false,
+        component: "",
+        metadata: [:],
+        retryAfter: nil,
+        advice: "this is a defect; please report it"
+    )
 }

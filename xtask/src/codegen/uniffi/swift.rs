@@ -9,7 +9,7 @@ use heck::ToLowerCamelCase;
 
 use super::{enum_name, is_public, marked, object, record, record_of, stream_object, union_name};
 use crate::codegen::Files;
-use crate::codegen::binding::{Api, Binding, Call, Member, Parameter};
+use crate::codegen::binding::{Api, Binding, Call, Member, Parameter, members};
 use crate::codegen::ir::{Contract, Field, Kind, Label, Service, Shape};
 
 const SOURCES: &str = "sdk-ffi/swift/Sources/Pillion";
@@ -133,8 +133,9 @@ fn method(contract: &Contract, service: &Service, call: &Call<'_>, code: &mut St
     let mut heads: Vec<_> = call.parameters.iter().map(|p| parameter(contract, call, p)).collect::<Result<_>>()?;
     heads.push("options: CallOptions = CallOptions()".into());
     let example: Vec<_> = call.positional().map(|p| name(p.member.name())).collect();
+    // Swift takes them in the order of the record only.
     let fields: Vec<_> =
-        call.parameters.iter().map(|p| format!("{}: {}", name(p.member.name()), name(p.member.name()))).collect();
+        members(call.request).iter().map(|m| format!("{}: {}", name(m.name()), name(m.name()))).collect();
     let request_of = format!("{request}({})", fields.join(", "));
     let stream = stream_object(service, call);
     let (returned, made) = match call.method.shape {
