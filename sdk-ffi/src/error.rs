@@ -39,5 +39,5 @@ pub(crate) fn cancelled() -> pillion::Error {
 
 /// The error of a call that panicked on this side of the crossing.
 pub(crate) fn panicked() -> pillion::Error {
-    pillion::Error::new(Reason::Unspecified, "the call panicked").outcome_unknown()
+    pillion::Error::new(Reason::RuntimePanic, "the call panicked").outcome_unknown()
 }
