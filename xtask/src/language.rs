@@ -8,6 +8,7 @@ pub mod kotlin;
 pub mod node;
 pub mod python;
 pub mod ruby;
+pub mod swift;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -20,14 +21,14 @@ use crate::step::{build_all, target};
 /// Those that have a driver.
 pub const ALL: [&str; 6] = ["rust", "python", "python-aio", "node", "kotlin", "ruby"];
 
-/// Those whose scenarios are part of the tests. Kotlin and Ruby are played by command, with `--lang`:
+/// Those whose scenarios are part of the tests. Kotlin is played by command, with `--lang`:
 /// not all of their scenarios pass yet.
-pub const TESTED: [&str; 4] = ["rust", "python", "python-aio", "node"];
+pub const TESTED: [&str; 5] = ["rust", "python", "python-aio", "node", "ruby"];
 
 /// Run the suites of the bindings: what the scenarios cannot say.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Only of these languages: python, node.
+    /// Only of these languages: python, node, ruby, swift.
     #[arg(long, value_delimiter = ',', default_value = "python,node")]
     lang: Vec<String>,
 }
@@ -61,7 +62,9 @@ fn test(lang: &str, programs: &Path) -> Result<()> {
     match lang {
         "python" => python::test(programs),
         "node" => node::test(programs),
-        other => bail!("`{other}` has no suites; python and node have"),
+        "ruby" => ruby::test(programs),
+        "swift" => swift::test(programs),
+        other => bail!("`{other}` has no suites; python, node, ruby and swift have"),
     }
 }
 
