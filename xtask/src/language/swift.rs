@@ -63,11 +63,11 @@ fn code(text: &str) -> String {
     while let Some(at) = rest.find(['"', '/']) {
         let (before, from) = rest.split_at(at);
         code.push_str(before);
-        let end = if from.starts_with("\"\"\"") {
-            from[3..].find("\"\"\"").map(|end| end + 6)
-        } else if from.starts_with('"') {
+        let end = if let Some(text) = from.strip_prefix("\"\"\"") {
+            text.find("\"\"\"").map(|end| end + 6)
+        } else if let Some(text) = from.strip_prefix('"') {
             let mut escaped = false;
-            let end = from[1..].find(|letter| match (letter, escaped) {
+            let end = text.find(|letter| match (letter, escaped) {
                 ('"', false) => true,
                 _ => {
                     escaped = letter == '\\' && !escaped;
