@@ -299,7 +299,7 @@ impl From<Replication> for i32 {
         }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
 pub enum TestingActRequestAct {
     /// `ACT_UNSPECIFIED`.
@@ -316,7 +316,7 @@ pub enum TestingActRequestAct {
         number: i32,
     },
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<i32> for TestingActRequestAct {
     fn from(number: i32) -> Self {
         match number {
@@ -328,7 +328,7 @@ impl From<i32> for TestingActRequestAct {
         }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingActRequestAct> for i32 {
     fn from(value: TestingActRequestAct) -> Self {
         match value {
@@ -340,7 +340,7 @@ impl From<TestingActRequestAct> for i32 {
         }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
 pub enum TestingColor {
     /// `COLOR_UNSPECIFIED`.
@@ -355,7 +355,7 @@ pub enum TestingColor {
         number: i32,
     },
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<i32> for TestingColor {
     fn from(number: i32) -> Self {
         match number {
@@ -366,7 +366,7 @@ impl From<i32> for TestingColor {
         }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingColor> for i32 {
     fn from(value: TestingColor) -> Self {
         match value {
@@ -377,7 +377,7 @@ impl From<TestingColor> for i32 {
         }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
 pub enum TestingExpandRequestThen {
     /// `THEN_UNSPECIFIED`.
@@ -398,7 +398,7 @@ pub enum TestingExpandRequestThen {
         number: i32,
     },
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<i32> for TestingExpandRequestThen {
     fn from(number: i32) -> Self {
         match number {
@@ -412,7 +412,7 @@ impl From<i32> for TestingExpandRequestThen {
         }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingExpandRequestThen> for i32 {
     fn from(value: TestingExpandRequestThen) -> Self {
         match value {
@@ -1885,7 +1885,7 @@ impl From<StateWriteResult> for pillion::proto::state::v1::WriteResult {
     }
 }
 /// `pillion.testing.v1.ActRequest`.
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingActRequest {
     /// `act`.
@@ -1899,7 +1899,7 @@ pub struct TestingActRequest {
     /// `metadata`.
     pub metadata: HashMap<String, String>,
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<pillion::proto::testing::v1::ActRequest> for TestingActRequest {
     fn from(theirs: pillion::proto::testing::v1::ActRequest) -> Self {
         Self {
@@ -1910,7 +1910,7 @@ impl From<pillion::proto::testing::v1::ActRequest> for TestingActRequest {
         }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingActRequest> for pillion::proto::testing::v1::ActRequest {
     fn from(ours: TestingActRequest) -> Self {
         Self {
@@ -1922,29 +1922,29 @@ impl From<TestingActRequest> for pillion::proto::testing::v1::ActRequest {
     }
 }
 /// `pillion.testing.v1.ActResponse`.
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingActResponse {}
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<pillion::proto::testing::v1::ActResponse> for TestingActResponse {
     fn from(_: pillion::proto::testing::v1::ActResponse) -> Self {
         Self {}
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingActResponse> for pillion::proto::testing::v1::ActResponse {
     fn from(_: TestingActResponse) -> Self {
         Self {}
     }
 }
 /// `pillion.testing.v1.AdvanceClockRequest`.
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingAdvanceClockRequest {
     /// How far; more than nothing, and at most 100 years.
     pub by: Option<Span>,
 }
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 impl From<pillion::proto::testing::v1::AdvanceClockRequest>
 for TestingAdvanceClockRequest {
     fn from(theirs: pillion::proto::testing::v1::AdvanceClockRequest) -> Self {
@@ -1953,7 +1953,7 @@ for TestingAdvanceClockRequest {
         }
     }
 }
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 impl From<TestingAdvanceClockRequest>
 for pillion::proto::testing::v1::AdvanceClockRequest {
     fn from(ours: TestingAdvanceClockRequest) -> Self {
@@ -1963,17 +1963,17 @@ for pillion::proto::testing::v1::AdvanceClockRequest {
     }
 }
 /// `pillion.testing.v1.AdvanceClockResponse`.
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingAdvanceClockResponse {}
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 impl From<pillion::proto::testing::v1::AdvanceClockResponse>
 for TestingAdvanceClockResponse {
     fn from(_: pillion::proto::testing::v1::AdvanceClockResponse) -> Self {
         Self {}
     }
 }
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 impl From<TestingAdvanceClockResponse>
 for pillion::proto::testing::v1::AdvanceClockResponse {
     fn from(_: TestingAdvanceClockResponse) -> Self {
@@ -1981,14 +1981,14 @@ for pillion::proto::testing::v1::AdvanceClockResponse {
     }
 }
 /// `pillion.testing.v1.CollectRequest`.
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingCollectRequest {
     /// One of `chunk`, `total`, or none.
     #[uniffi(default = None)]
     pub part: Option<TestingCollectRequestPart>,
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<pillion::proto::testing::v1::CollectRequest> for TestingCollectRequest {
     fn from(theirs: pillion::proto::testing::v1::CollectRequest) -> Self {
         Self {
@@ -1996,7 +1996,7 @@ impl From<pillion::proto::testing::v1::CollectRequest> for TestingCollectRequest
         }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingCollectRequest> for pillion::proto::testing::v1::CollectRequest {
     fn from(ours: TestingCollectRequest) -> Self {
         Self {
@@ -2005,7 +2005,7 @@ impl From<TestingCollectRequest> for pillion::proto::testing::v1::CollectRequest
     }
 }
 /// One of the forms that `part` of [`TestingCollectRequest`] can have.
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Debug, PartialEq, uniffi::Enum)]
 pub enum TestingCollectRequestPart {
     /// `chunk`.
@@ -2019,7 +2019,7 @@ pub enum TestingCollectRequestPart {
         value: u64,
     },
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<pillion::proto::testing::v1::collect_request::Part>
 for TestingCollectRequestPart {
     fn from(theirs: pillion::proto::testing::v1::collect_request::Part) -> Self {
@@ -2033,7 +2033,7 @@ for TestingCollectRequestPart {
         }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingCollectRequestPart>
 for pillion::proto::testing::v1::collect_request::Part {
     fn from(ours: TestingCollectRequestPart) -> Self {
@@ -2044,83 +2044,83 @@ for pillion::proto::testing::v1::collect_request::Part {
     }
 }
 /// `pillion.testing.v1.CollectResponse`.
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingCollectResponse {
     /// `received`.
     #[uniffi(default = 0)]
     pub received: u64,
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<pillion::proto::testing::v1::CollectResponse> for TestingCollectResponse {
     fn from(theirs: pillion::proto::testing::v1::CollectResponse) -> Self {
         Self { received: theirs.received }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingCollectResponse> for pillion::proto::testing::v1::CollectResponse {
     fn from(ours: TestingCollectResponse) -> Self {
         Self { received: ours.received }
     }
 }
 /// `pillion.testing.v1.ConverseRequest`.
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingConverseRequest {
     /// `text`.
     #[uniffi(default = "")]
     pub text: String,
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<pillion::proto::testing::v1::ConverseRequest> for TestingConverseRequest {
     fn from(theirs: pillion::proto::testing::v1::ConverseRequest) -> Self {
         Self { text: theirs.text }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingConverseRequest> for pillion::proto::testing::v1::ConverseRequest {
     fn from(ours: TestingConverseRequest) -> Self {
         Self { text: ours.text }
     }
 }
 /// `pillion.testing.v1.ConverseResponse`.
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingConverseResponse {
     /// `text`.
     #[uniffi(default = "")]
     pub text: String,
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<pillion::proto::testing::v1::ConverseResponse> for TestingConverseResponse {
     fn from(theirs: pillion::proto::testing::v1::ConverseResponse) -> Self {
         Self { text: theirs.text }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingConverseResponse> for pillion::proto::testing::v1::ConverseResponse {
     fn from(ours: TestingConverseResponse) -> Self {
         Self { text: ours.text }
     }
 }
 /// `pillion.testing.v1.CountRequest`.
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingCountRequest {}
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<pillion::proto::testing::v1::CountRequest> for TestingCountRequest {
     fn from(_: pillion::proto::testing::v1::CountRequest) -> Self {
         Self {}
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingCountRequest> for pillion::proto::testing::v1::CountRequest {
     fn from(_: TestingCountRequest) -> Self {
         Self {}
     }
 }
 /// `pillion.testing.v1.CountResponse`.
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingCountResponse {
     /// Calls that have begun and not ended, this one not counted.
@@ -2139,7 +2139,7 @@ pub struct TestingCountResponse {
     #[uniffi(default = 0)]
     pub uploads: u64,
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<pillion::proto::testing::v1::CountResponse> for TestingCountResponse {
     fn from(theirs: pillion::proto::testing::v1::CountResponse) -> Self {
         Self {
@@ -2151,7 +2151,7 @@ impl From<pillion::proto::testing::v1::CountResponse> for TestingCountResponse {
         }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingCountResponse> for pillion::proto::testing::v1::CountResponse {
     fn from(ours: TestingCountResponse) -> Self {
         Self {
@@ -2164,7 +2164,7 @@ impl From<TestingCountResponse> for pillion::proto::testing::v1::CountResponse {
     }
 }
 /// `pillion.testing.v1.EchoRequest`.
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingEchoRequest {
     /// `label`.
@@ -2174,7 +2174,7 @@ pub struct TestingEchoRequest {
     #[uniffi(default = None)]
     pub kinds: Option<TestingKinds>,
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<pillion::proto::testing::v1::EchoRequest> for TestingEchoRequest {
     fn from(theirs: pillion::proto::testing::v1::EchoRequest) -> Self {
         Self {
@@ -2183,7 +2183,7 @@ impl From<pillion::proto::testing::v1::EchoRequest> for TestingEchoRequest {
         }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingEchoRequest> for pillion::proto::testing::v1::EchoRequest {
     fn from(ours: TestingEchoRequest) -> Self {
         Self {
@@ -2193,7 +2193,7 @@ impl From<TestingEchoRequest> for pillion::proto::testing::v1::EchoRequest {
     }
 }
 /// `pillion.testing.v1.EchoResponse`.
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingEchoResponse {
     /// `label`.
@@ -2203,7 +2203,7 @@ pub struct TestingEchoResponse {
     #[uniffi(default = None)]
     pub kinds: Option<TestingKinds>,
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<pillion::proto::testing::v1::EchoResponse> for TestingEchoResponse {
     fn from(theirs: pillion::proto::testing::v1::EchoResponse) -> Self {
         Self {
@@ -2212,7 +2212,7 @@ impl From<pillion::proto::testing::v1::EchoResponse> for TestingEchoResponse {
         }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingEchoResponse> for pillion::proto::testing::v1::EchoResponse {
     fn from(ours: TestingEchoResponse) -> Self {
         Self {
@@ -2222,7 +2222,7 @@ impl From<TestingEchoResponse> for pillion::proto::testing::v1::EchoResponse {
     }
 }
 /// `pillion.testing.v1.ExpandRequest`.
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingExpandRequest {
     /// `count`.
@@ -2234,7 +2234,7 @@ pub struct TestingExpandRequest {
     #[uniffi(default = None)]
     pub every: Option<Span>,
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<pillion::proto::testing::v1::ExpandRequest> for TestingExpandRequest {
     fn from(theirs: pillion::proto::testing::v1::ExpandRequest) -> Self {
         Self {
@@ -2244,7 +2244,7 @@ impl From<pillion::proto::testing::v1::ExpandRequest> for TestingExpandRequest {
         }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingExpandRequest> for pillion::proto::testing::v1::ExpandRequest {
     fn from(ours: TestingExpandRequest) -> Self {
         Self {
@@ -2255,27 +2255,27 @@ impl From<TestingExpandRequest> for pillion::proto::testing::v1::ExpandRequest {
     }
 }
 /// `pillion.testing.v1.ExpandResponse`.
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingExpandResponse {
     /// `index`.
     #[uniffi(default = 0)]
     pub index: i32,
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<pillion::proto::testing::v1::ExpandResponse> for TestingExpandResponse {
     fn from(theirs: pillion::proto::testing::v1::ExpandResponse) -> Self {
         Self { index: theirs.index }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingExpandResponse> for pillion::proto::testing::v1::ExpandResponse {
     fn from(ours: TestingExpandResponse) -> Self {
         Self { index: ours.index }
     }
 }
 /// `pillion.testing.v1.FailRequest`.
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingFailRequest {
     /// The building block: `state`.
@@ -2297,7 +2297,7 @@ pub struct TestingFailRequest {
     #[uniffi(default = "")]
     pub reason: String,
 }
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 impl From<pillion::proto::testing::v1::FailRequest> for TestingFailRequest {
     fn from(theirs: pillion::proto::testing::v1::FailRequest) -> Self {
         Self {
@@ -2310,7 +2310,7 @@ impl From<pillion::proto::testing::v1::FailRequest> for TestingFailRequest {
         }
     }
 }
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 impl From<TestingFailRequest> for pillion::proto::testing::v1::FailRequest {
     fn from(ours: TestingFailRequest) -> Self {
         Self {
@@ -2324,23 +2324,23 @@ impl From<TestingFailRequest> for pillion::proto::testing::v1::FailRequest {
     }
 }
 /// `pillion.testing.v1.FailResponse`.
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingFailResponse {}
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 impl From<pillion::proto::testing::v1::FailResponse> for TestingFailResponse {
     fn from(_: pillion::proto::testing::v1::FailResponse) -> Self {
         Self {}
     }
 }
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 impl From<TestingFailResponse> for pillion::proto::testing::v1::FailResponse {
     fn from(_: TestingFailResponse) -> Self {
         Self {}
     }
 }
 /// One field of every kind.
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingKinds {
     /// `double_value`.
@@ -2429,7 +2429,7 @@ pub struct TestingKinds {
     #[uniffi(default = None)]
     pub choice: Option<TestingKindsChoice>,
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<pillion::proto::testing::v1::Kinds> for TestingKinds {
     fn from(theirs: pillion::proto::testing::v1::Kinds) -> Self {
         Self {
@@ -2470,7 +2470,7 @@ impl From<pillion::proto::testing::v1::Kinds> for TestingKinds {
         }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingKinds> for pillion::proto::testing::v1::Kinds {
     fn from(ours: TestingKinds) -> Self {
         Self {
@@ -2512,7 +2512,7 @@ impl From<TestingKinds> for pillion::proto::testing::v1::Kinds {
     }
 }
 /// One of the forms that `choice` of [`TestingKinds`] can have.
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Debug, PartialEq, uniffi::Enum)]
 pub enum TestingKindsChoice {
     /// `text`.
@@ -2536,7 +2536,7 @@ pub enum TestingKindsChoice {
         value: Vec<u8>,
     },
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<pillion::proto::testing::v1::kinds::Choice> for TestingKindsChoice {
     fn from(theirs: pillion::proto::testing::v1::kinds::Choice) -> Self {
         match theirs {
@@ -2555,7 +2555,7 @@ impl From<pillion::proto::testing::v1::kinds::Choice> for TestingKindsChoice {
         }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingKindsChoice> for pillion::proto::testing::v1::kinds::Choice {
     fn from(ours: TestingKindsChoice) -> Self {
         match ours {
@@ -2567,7 +2567,7 @@ impl From<TestingKindsChoice> for pillion::proto::testing::v1::kinds::Choice {
     }
 }
 /// `pillion.testing.v1.Nested`.
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingNested {
     /// `name`.
@@ -2577,7 +2577,7 @@ pub struct TestingNested {
     #[uniffi(default = None)]
     pub inner: Option<Box<TestingNested>>,
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<pillion::proto::testing::v1::Nested> for TestingNested {
     fn from(theirs: pillion::proto::testing::v1::Nested) -> Self {
         Self {
@@ -2586,7 +2586,7 @@ impl From<pillion::proto::testing::v1::Nested> for TestingNested {
         }
     }
 }
-#[cfg(any(feature = "shapes"))]
+#[cfg(feature = "shapes")]
 impl From<TestingNested> for pillion::proto::testing::v1::Nested {
     fn from(ours: TestingNested) -> Self {
         Self {
@@ -2596,32 +2596,32 @@ impl From<TestingNested> for pillion::proto::testing::v1::Nested {
     }
 }
 /// `pillion.testing.v1.ResetRequest`.
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingResetRequest {}
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 impl From<pillion::proto::testing::v1::ResetRequest> for TestingResetRequest {
     fn from(_: pillion::proto::testing::v1::ResetRequest) -> Self {
         Self {}
     }
 }
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 impl From<TestingResetRequest> for pillion::proto::testing::v1::ResetRequest {
     fn from(_: TestingResetRequest) -> Self {
         Self {}
     }
 }
 /// `pillion.testing.v1.ResetResponse`.
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 #[derive(Clone, Debug, PartialEq, uniffi::Record)]
 pub struct TestingResetResponse {}
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 impl From<pillion::proto::testing::v1::ResetResponse> for TestingResetResponse {
     fn from(_: pillion::proto::testing::v1::ResetResponse) -> Self {
         Self {}
     }
 }
-#[cfg(any(feature = "testing"))]
+#[cfg(feature = "testing")]
 impl From<TestingResetResponse> for pillion::proto::testing::v1::ResetResponse {
     fn from(_: TestingResetResponse) -> Self {
         Self {}

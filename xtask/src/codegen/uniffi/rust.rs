@@ -66,7 +66,11 @@ impl<'a> Gates<'a> {
             .flatten()
             .map(|feature| Some(format!("feature = {:?}", (*feature)?)))
             .collect();
-        features.map_or_else(String::new, |features| format!("#[cfg(any({}))]\n", features.join(", ")))
+        match features.as_deref() {
+            None => String::new(),
+            Some([feature]) => format!("#[cfg({feature})]\n"),
+            Some(features) => format!("#[cfg(any({}))]\n", features.join(", ")),
+        }
     }
 }
 
