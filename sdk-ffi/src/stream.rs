@@ -108,9 +108,15 @@ impl<U: Send + 'static, D: Send + 'static> Stream<U, D> {
     /// Ends the call, and whatever waits for it.
     pub(crate) fn shut(&self) {
         self.0.shut.cancel();
-        // Where somebody waits for the next answer, they end the call when they find it shut.
-        if let Ok(mut receiving) = self.0.receiving.try_lock() {
-            self.0.home.executor().within(|| *receiving = Receiving::Ended);
+        let executor = self.0.home.executor();
+        match self.0.receiving.try_lock() {
+            Ok(mut receiving) => executor.within(|| *receiving = Receiving::Ended),
+            // Who waits for the next answer finds the stream shut and lets go of it. If they were cancelled they
+            // are about to let go without having looked.
+            Err(_) => {
+                let inner = self.0.clone();
+                executor.spawn(async move { *inner.receiving.lock().await = Receiving::Ended }).detach();
+            }
         }
         // An upload that merely ended would look complete, should it be looked at before the call is gone.
         if let Some(sender) = self.0.sender().take() {

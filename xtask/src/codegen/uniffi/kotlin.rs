@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use heck::{ToLowerCamelCase, ToUpperCamelCase};
 
-use super::{enum_name, is_public, marked, record, record_of, union_name};
+use super::{enum_name, marked, record, record_of, union_name};
 use crate::codegen::Files;
 use crate::codegen::binding::{Api, Binding, Call, Member, Parameter};
 use crate::codegen::ir::{Contract, Field, Kind, Label, Service, Shape};
@@ -18,6 +18,8 @@ const TESTS: &str = "sdk-ffi/kotlin/src/test/kotlin/dev/pillion";
 const OPTIONS: &str =
     "timeout: Duration? = null, appId: String? = null, token: String? = null, traceparent: String? = null";
 const PASSED: &str = "call(timeout, appId, token, traceparent)";
+/// The feature of the services that only the tests of Pillion itself have. The test kit is for programs.
+const HIDDEN: &str = "shapes";
 
 /// Emits the generated part of the jar and of its tests.
 pub fn emit(binding: &Binding<'_>) -> Result<Files> {
@@ -32,14 +34,14 @@ pub fn emit(binding: &Binding<'_>) -> Result<Files> {
         let (block, stem) = (api.service.block.to_lower_camel_case(), api.service.stem());
         writeln!(
             own,
-            "    /** The building block `{block}`. */\n    public val {block}: {stem}Api = {stem}Api(ffi.`{block}`())\n"
+            "    /** The building block `{block}`. */\n    public val {block}: {stem}Api = {stem}Api(crossing {{ ffi.`{block}`() }})\n"
         )?;
     }
     own.push_str("}\n");
     let mut added = String::new();
     for api in &hidden {
         let (block, stem) = (api.service.block.to_lower_camel_case(), api.service.stem());
-        writeln!(added, "internal val Apis.{block}: {stem}Api get() = {stem}Api(ffi.`{block}`())\n")?;
+        writeln!(added, "internal val Apis.{block}: {stem}Api get() = {stem}Api(crossing {{ ffi.`{block}`() }})\n")?;
     }
     Ok(Files::from([
         (library.join("Apis.kt"), file(&(own + &apis(contract, &public)?))),
@@ -174,6 +176,10 @@ fn apis(contract: &Contract, apis: &[&Api<'_>]) -> Result<String> {
         writeln!(code, "}}")?;
     }
     Ok(code)
+}
+
+fn is_public(service: &Service) -> bool {
+    service.feature.as_deref() != Some(HIDDEN)
 }
 
 fn visibility(service: &Service) -> &'static str {

@@ -7,10 +7,13 @@ import kotlin.time.Duration
 /** The calls of every building block, as they are in the contract. */
 public class Apis internal constructor(internal val ffi: FfiRuntime) {
     /** The building block `actuator`. */
-    public val actuator: ActuatorApi = ActuatorApi(ffi.`actuator`())
+    public val actuator: ActuatorApi = ActuatorApi(crossing { ffi.`actuator`() })
 
     /** The building block `state`. */
-    public val state: StateApi = StateApi(ffi.`state`())
+    public val state: StateApi = StateApi(crossing { ffi.`state`() })
+
+    /** The building block `testing`. */
+    public val testing: TestingApi = TestingApi(crossing { ffi.`testing`() })
 
 }
 
@@ -330,5 +333,79 @@ public class StateApi internal constructor(private val ffi: FfiState) {
         traceparent: String? = null,
     ): AnswerStream<StateWatchResponse> =
         called { ffi.`watch`(StateWatchRequest(prefix = prefix, store = store, key = key, afterRevision = afterRevision), call(timeout, appId, token, traceparent)) }.let { AnswerStream({ it.next(null) }, it::shut) }
+
+}
+
+/**
+ * The test kit of a runtime in this process that was opened for tests. No sidecar has it.
+ */
+public class TestingApi internal constructor(private val ffi: FfiTesting) {
+    /**
+     * Moves the clock of the runtime forward at once: entries whose lifetime ends by then are expired
+     * when the call returns, and whatever sleeps until then wakes up. Deadlines of calls are not moved:
+     * they are kept in real time.
+     *
+     * ```kotlin
+     * p.apis.testing.advanceClock(by)
+     * ```
+     *
+     * @param by How far; more than nothing, and at most 100 years.
+     * @throws PillionException if the call fails
+     */
+    public suspend fun advanceClock(
+        by: Duration?,
+        timeout: Duration? = null,
+        appId: String? = null,
+        token: String? = null,
+        traceparent: String? = null,
+    ): TestingAdvanceClockResponse =
+        called { ffi.`advanceClock`(TestingAdvanceClockRequest(by = by), call(timeout, appId, token, traceparent)) }
+
+    /**
+     * From now on, calls that match fail as if their component had failed, and have no effect. The
+     * faults that were asked for are looked at in their order; the first that matches decides.
+     *
+     * ```kotlin
+     * p.apis.testing.fail(block)
+     * ```
+     *
+     * @param block The building block: `state`.
+     * @param component The name of one component of the block; empty for all.
+     * @param operation One method of the block: `get`, `set_many`; empty for all.
+     * @param after How many matching calls are let through first.
+     * @param times How many matching calls fail then; 0 for all until `Reset`.
+     * @param reason The reason they fail with, such as `state.etag_mismatch`; empty for `component.unavailable`.
+     * @throws PillionException if the call fails
+     */
+    public suspend fun fail(
+        block: String = "",
+        component: String = "",
+        operation: String = "",
+        after: UInt = 0u,
+        times: UInt = 0u,
+        reason: String = "",
+        timeout: Duration? = null,
+        appId: String? = null,
+        token: String? = null,
+        traceparent: String? = null,
+    ): TestingFailResponse =
+        called { ffi.`fail`(TestingFailRequest(block = block, component = component, operation = operation, after = after, times = times, reason = reason), call(timeout, appId, token, traceparent)) }
+
+    /**
+     * Takes every fault back. The clock stays where it is.
+     *
+     * ```kotlin
+     * p.apis.testing.reset()
+     * ```
+     *
+     * @throws PillionException if the call fails
+     */
+    public suspend fun reset(
+        timeout: Duration? = null,
+        appId: String? = null,
+        token: String? = null,
+        traceparent: String? = null,
+    ): TestingResetResponse =
+        called { ffi.`reset`(TestingResetRequest(), call(timeout, appId, token, traceparent)) }
 
 }

@@ -1,9 +1,31 @@
 package dev.pillion
 
+import kotlin.coroutines.ContinuationInterceptor
 import kotlin.time.Duration
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.currentCoroutineContext
+import kotlinx.coroutines.ensureActive
+import kotlinx.coroutines.withContext
 
-/** Runs [block]; what it throws becomes a [PillionException]. That a coroutine was cancelled stays as it is. */
-internal inline fun <T> called(block: () -> T): T =
+/**
+ * Makes a call, unless the coroutine was cancelled: it would be made, and only its answer be lost.
+ *
+ * A coroutine that no dispatcher takes elsewhere, such as `suspend fun main`, would go on in the thread of the
+ * library that has the answer, and keep it from all other calls. It goes on in a thread of Kotlin's own.
+ */
+internal suspend fun <T> called(block: suspend () -> T): T {
+    val context = currentCoroutineContext()
+    context.ensureActive()
+    val dispatcher = context[ContinuationInterceptor]
+    return if (dispatcher == null || dispatcher === Dispatchers.Unconfined) {
+        withContext(Dispatchers.Default) { crossing { block() } }
+    } else {
+        crossing { block() }
+    }
+}
+
+/** Runs [block]; what the other side throws becomes a [PillionException]. Other exceptions stay as they are. */
+internal inline fun <T> crossing(block: () -> T): T =
     try {
         block()
     } catch (failed: FfiException.Failed) {
@@ -19,7 +41,7 @@ internal fun call(timeout: Duration?, appId: String?, token: String?, traceparen
 internal fun panicked(message: String): ErrorInfo =
     ErrorInfo(
         category = Category.Internal,
-        reason = "runtime.internal",
+        reason = "runtime.panic",
         message = "the call panicked: $message",
         outcome = Outcome.Unknown,
         retryable = false,

@@ -1,7 +1,10 @@
 package dev.pillion
 
+import com.sun.jna.CallbackThreadInitializer
+import com.sun.jna.Native
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.seconds
+import kotlinx.coroutines.runBlocking
 
 /**
  * A runtime: in this process, or a sidecar.
@@ -22,22 +25,38 @@ public class Pillion private constructor(private val ffi: FfiRuntime) : AutoClos
     /** The calls as they are in the contract. */
     public val apis: Apis = Apis(ffi)
 
+    /** What tests do to a runtime that was opened with `testing = true`. */
+    public val testing: TestKit get() = TestKit(apis.testing)
+
     /** Waits until every component can be used; throws what was still in the way. */
     public suspend fun waitReady(timeout: Duration = 30.seconds): Unit = called { ffi.waitReady(timeout) }
 
-    /** Closes the connection, or stops the runtime, and waits for that. */
+    /**
+     * Closes the connection, or stops the runtime, and waits for that. Calls that are under way end first;
+     * streams end, and so does every later call, with `runtime.closed`.
+     */
     public suspend fun shutdown(): Unit = called { ffi.shut() }
 
-    /** Lets go of the runtime: it ends when its last call has. */
-    override fun close() {
-        ffi.close()
-    }
+    /** As [shutdown], for `use`: it blocks the thread, so that a folder of data is free when it returns. */
+    override fun close(): Unit = runBlocking { shutdown() }
 
     public companion object {
+        init {
+            // The threads of the library stay attached to the JVM once they called back. Otherwise each call that
+            // waits would pay for attaching and detaching one, and would complain where the JVM is about to end.
+            val attached = CallbackThreadInitializer(true, false, "pillion")
+            Native.setCallbackThreadInitializer(uniffiRustFutureContinuationCallbackImpl, attached)
+        }
+
         /** The sidecar at `PILLION_ENDPOINT` if that is set, otherwise a runtime in this process. */
         public suspend fun open(): Pillion = Pillion(called { FfiRuntime.open() })
 
-        /** A runtime in this process: in memory, or in a folder, or as a configuration file says. */
+        /**
+         * A runtime in this process: in memory, or in a folder, or as a configuration file says.
+         *
+         * @param dataDir where the data is kept, by one process at a time
+         * @param testing with a clock that moves and components that fail on demand: see [Pillion.testing]
+         */
         public suspend fun embedded(
             dataDir: String? = null,
             configFile: String? = null,

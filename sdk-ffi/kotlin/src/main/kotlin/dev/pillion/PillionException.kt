@@ -2,8 +2,12 @@ package dev.pillion
 
 import kotlin.time.Duration
 
-/** What every failed call throws; there is a class for each category. */
-public open class PillionException(
+/**
+ * What every failed call throws; there is a class for each category, so `when` can go through them.
+ *
+ * That the coroutine was cancelled is no failure: it stays Kotlin's own `CancellationException`.
+ */
+public sealed class PillionException(
     /** All of it, as the runtime gave it. */
     public val info: ErrorInfo,
 ) : RuntimeException(listOf(info.message, info.advice).filter(String::isNotEmpty).joinToString("; ")) {

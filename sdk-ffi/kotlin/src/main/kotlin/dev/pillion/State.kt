@@ -12,7 +12,7 @@ public class State internal constructor(
     private val timeout: Duration? = null,
     private val appId: String? = null,
 ) {
-    private val api = StateApi(ffi.state())
+    private val api = StateApi(crossing { ffi.state() })
 
     /** The store that is declared under this name. */
     public fun store(name: String): State = State(ffi, name, timeout, appId)
@@ -50,9 +50,14 @@ public class State internal constructor(
     /**
      * Writes a value.
      *
+     * ```kotlin
+     * val (etag) = p.state.set("cart:42", jsonValue("""{"items": 3}"""), ttl = 10.minutes)
+     * ```
+     *
      * @param ttl the entry is gone after this time
      * @param ifAbsent only if there is no entry
      * @param ifMatch only if the entry has this etag
+     * @throws ExistsException if there is an entry and there should be none
      * @throws ConflictException if somebody else was faster
      */
     public suspend fun set(
@@ -70,7 +75,16 @@ public class State internal constructor(
             consistency = consistency, idempotencyKey = idempotencyKey, timeout = timeout, appId = appId,
         )
 
-    /** Writes a text; see the other form. */
+    /** Writes bytes; see the first form. */
+    public suspend fun set(
+        key: String,
+        bytes: ByteArray,
+        ttl: Duration? = null,
+        ifAbsent: Boolean = false,
+        ifMatch: String? = null,
+    ): StateSetResponse = set(key, Value(bytes), ttl, ifAbsent = ifAbsent, ifMatch = ifMatch)
+
+    /** Writes a text; see the first form. */
     public suspend fun set(
         key: String,
         text: String,
@@ -86,7 +100,13 @@ public class State internal constructor(
             timeout = timeout, appId = appId,
         ).existed
 
-    /** The entries whose key begins with [prefix], fetched page by page as they are collected. */
+    /**
+     * The entries whose key begins with [prefix], fetched page by page as they are collected.
+     *
+     * ```kotlin
+     * p.state.list("cart:").collect { println(it.key) }
+     * ```
+     */
     public fun list(prefix: String = "", pageSize: Int? = null): Flow<StateEntry> =
         entries(prefix, keysOnly = false, pageSize)
 
@@ -97,6 +117,10 @@ public class State internal constructor(
     /**
      * Reports the entries whose key begins with [prefix] (or the one at [key]), then `Synced`, and then every
      * change. A lost connection is made again; what may have been missed is said by `Resync`.
+     *
+     * ```kotlin
+     * p.state.watch("cart:").filterIsInstance<StateChange.Deleted>().collect { println(it.key) }
+     * ```
      */
     public fun watch(prefix: String = "", key: String? = null): Flow<StateChange> = flow {
         val changes = called { ffi.watchState(name, prefix, key, call(timeout, appId, null, null)) }

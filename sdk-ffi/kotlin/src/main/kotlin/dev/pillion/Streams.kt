@@ -3,12 +3,12 @@ package dev.pillion
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 
-/** A call that gives many answers. [close] ends it, and whatever waits for it. */
+/** A call that gives many answers: each is asked for. [close] ends it, and whatever waits for it. */
 public class AnswerStream<A : Any> internal constructor(
     private val take: suspend () -> A?,
     private val shut: () -> Unit,
 ) : AutoCloseable {
-    /** The next answer; null at the end. Cancelling it loses nothing. */
+    /** The next answer; null at the end. One that comes just as this is cancelled is lost. */
     public suspend fun next(): A? = called { take() }
 
     /** The answers; it can be collected once, and ends the call when it is no longer collected. */
@@ -18,9 +18,7 @@ public class AnswerStream<A : Any> internal constructor(
         }
     }
 
-    override fun close() {
-        shut()
-    }
+    override fun close(): Unit = crossing { shut() }
 }
 
 /** A call that takes many messages and gives one answer. */
@@ -39,9 +37,7 @@ public class Upload<Q : Any, A : Any> internal constructor(
     /** Ends the sending side with an error: what was sent never looks complete. */
     public suspend fun fail(message: String = "the upload failed"): Unit = called { breakOff(message) }
 
-    override fun close() {
-        shut()
-    }
+    override fun close(): Unit = crossing { shut() }
 }
 
 /** A call that takes many messages and gives many answers. */
@@ -64,7 +60,5 @@ public class Conversation<Q : Any, A : Any> internal constructor(
     /** Ends the sending side with an error. */
     public suspend fun fail(message: String = "the upload failed"): Unit = called { breakOff(message) }
 
-    override fun close() {
-        shut()
-    }
+    override fun close(): Unit = crossing { shut() }
 }

@@ -4,9 +4,7 @@ package dev.pillion
 
 import kotlin.time.Duration
 
-internal val Apis.shapes: ShapesApi get() = ShapesApi(ffi.`shapes`())
-
-internal val Apis.testing: TestingApi get() = TestingApi(ffi.`testing`())
+internal val Apis.shapes: ShapesApi get() = ShapesApi(crossing { ffi.`shapes`() })
 
 
 /**
@@ -125,79 +123,5 @@ internal class ShapesApi internal constructor(private val ffi: FfiShapes) {
         traceparent: String? = null,
     ): TestingCountResponse =
         called { ffi.`count`(TestingCountRequest(), call(timeout, appId, token, traceparent)) }
-
-}
-
-/**
- * The test kit of a runtime in this process that was opened for tests. No sidecar has it.
- */
-internal class TestingApi internal constructor(private val ffi: FfiTesting) {
-    /**
-     * Moves the clock of the runtime forward at once: entries whose lifetime ends by then are expired
-     * when the call returns, and whatever sleeps until then wakes up. Deadlines of calls are not moved:
-     * they are kept in real time.
-     *
-     * ```kotlin
-     * p.apis.testing.advanceClock(by)
-     * ```
-     *
-     * @param by How far; more than nothing, and at most 100 years.
-     * @throws PillionException if the call fails
-     */
-    internal suspend fun advanceClock(
-        by: Duration?,
-        timeout: Duration? = null,
-        appId: String? = null,
-        token: String? = null,
-        traceparent: String? = null,
-    ): TestingAdvanceClockResponse =
-        called { ffi.`advanceClock`(TestingAdvanceClockRequest(by = by), call(timeout, appId, token, traceparent)) }
-
-    /**
-     * From now on, calls that match fail as if their component had failed, and have no effect. The
-     * faults that were asked for are looked at in their order; the first that matches decides.
-     *
-     * ```kotlin
-     * p.apis.testing.fail(block)
-     * ```
-     *
-     * @param block The building block: `state`.
-     * @param component The name of one component of the block; empty for all.
-     * @param operation One method of the block: `get`, `set_many`; empty for all.
-     * @param after How many matching calls are let through first.
-     * @param times How many matching calls fail then; 0 for all until `Reset`.
-     * @param reason The reason they fail with, such as `state.etag_mismatch`; empty for `component.unavailable`.
-     * @throws PillionException if the call fails
-     */
-    internal suspend fun fail(
-        block: String = "",
-        component: String = "",
-        operation: String = "",
-        after: UInt = 0u,
-        times: UInt = 0u,
-        reason: String = "",
-        timeout: Duration? = null,
-        appId: String? = null,
-        token: String? = null,
-        traceparent: String? = null,
-    ): TestingFailResponse =
-        called { ffi.`fail`(TestingFailRequest(block = block, component = component, operation = operation, after = after, times = times, reason = reason), call(timeout, appId, token, traceparent)) }
-
-    /**
-     * Takes every fault back. The clock stays where it is.
-     *
-     * ```kotlin
-     * p.apis.testing.reset()
-     * ```
-     *
-     * @throws PillionException if the call fails
-     */
-    internal suspend fun reset(
-        timeout: Duration? = null,
-        appId: String? = null,
-        token: String? = null,
-        traceparent: String? = null,
-    ): TestingResetResponse =
-        called { ffi.`reset`(TestingResetRequest(), call(timeout, appId, token, traceparent)) }
 
 }
