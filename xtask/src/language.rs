@@ -28,7 +28,7 @@ pub const TESTED: [&str; 5] = ["rust", "python", "python-aio", "node", "ruby"];
 /// Run the suites of the bindings: what the scenarios cannot say.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Only of these languages: python, node, ruby, swift.
+    /// Only of these languages: python, node, kotlin, ruby, swift.
     #[arg(long, value_delimiter = ',', default_value = "python,node")]
     lang: Vec<String>,
 }
@@ -62,9 +62,10 @@ fn test(lang: &str, programs: &Path) -> Result<()> {
     match lang {
         "python" => python::test(programs),
         "node" => node::test(programs),
+        "kotlin" => kotlin::test(programs),
         "ruby" => ruby::test(programs),
         "swift" => swift::test(programs),
-        other => bail!("`{other}` has no suites; python, node, ruby and swift have"),
+        other => bail!("`{other}` has no suites; python, node, kotlin, ruby and swift have"),
     }
 }
 
