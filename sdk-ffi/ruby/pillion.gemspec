@@ -14,5 +14,5 @@ Gem::Specification.new do |spec|
   spec.platform = Gem::Platform.local
   spec.files = Dir.chdir(__dir__) { Dir["lib/**/*", "README.md", "LICENSE"] }
   spec.require_paths = ["lib"]
-  spec.add_dependency "ffi", ">= 1.15"
+  spec.add_dependency "ffi", "~> 1.15"
 end
