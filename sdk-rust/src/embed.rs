@@ -147,12 +147,18 @@ async fn settled(p: &Pillion) -> Result<Option<ComponentStatus>> {
 
 /// A configuration that was refused; the text shows where and why.
 fn refused(diagnostics: Diagnostics) -> Error {
-    let reason = diagnostics.iter().next().map_or("config.unreadable", |first| first.reason().name());
+    let first = diagnostics.iter().next();
+    let reason = first.map_or("config.unreadable", |first| first.reason().name());
+    // A single problem without a place is its sentence: what the error shows besides would be said twice.
+    let message = match (first, diagnostics.iter().count()) {
+        (Some(only), 1) if diagnostics.position(only).is_none() => only.message().to_owned(),
+        _ => diagnostics.to_string(),
+    };
     // By name: the loader tells more problems apart than there are constants for.
     Error::from(common::Error {
         category: Category::Invalid.into(),
         reason: reason.to_owned(),
-        message: diagnostics.to_string(),
+        message,
         outcome: Outcome::Rejected.into(),
         ..common::Error::default()
     })

@@ -506,7 +506,7 @@ impl Reason {
             }
             Self::ComponentRefused => "correct what the message names",
             Self::StateKeyInvalid => {
-                "a key is 1 byte to limits.key of UTF-8 without control characters and without `||`"
+                "a key is 1 byte to 1 KiB (`limits.key`) of UTF-8 without control characters and without `||`"
             }
             Self::StateKeyNotFound => "nothing, if you expected that",
             Self::StateEtagInvalid => "pass etags on exactly as you received them",
