@@ -1,5 +1,6 @@
 //! The main job, shown: one runtime, reached in every way there is, on two stores.
 
+mod example;
 mod show;
 
 use std::fs;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use show::Show;
 
+use crate::dist::{self, Kind, Made};
 use crate::sidecar::Sidecar;
 
 use crate::step::{PROFILE, cargo, line, run as step, target};
@@ -55,13 +57,15 @@ pub fn build(profile: &str) -> Result<PathBuf> {
 /// Builds, then shows.
 pub fn main(arguments: &Arguments) -> Result<()> {
     let binary = build(PROFILE)?;
-    run(arguments, &binary)
+    let packages = dist::make(&Kind::LANGUAGES, PROFILE)?;
+    run(arguments, &binary, &packages)
 }
 
-/// Shows what `binary` does.
-pub fn run(arguments: &Arguments, binary: &Path) -> Result<()> {
+/// Shows what `binary` and the packages of the languages do.
+pub fn run(arguments: &Arguments, binary: &Path, packages: &Made) -> Result<()> {
     tool::packages(&[tool::REDIS, tool::CURL])?;
     let client = layotto_client()?;
+    let examples = example::install(packages)?;
     let folder = tempfile::tempdir()?;
     let quickstart = binary.with_file_name("quickstart");
 
@@ -70,7 +74,7 @@ pub fn run(arguments: &Arguments, binary: &Path) -> Result<()> {
     let dev = Sidecar::start(
         Command::new(binary).args(["dev", "--port", "0", "--json", "--persist"]).arg(&data).current_dir(folder.path()),
     )?;
-    let show = Show { binary, quickstart: &quickstart, client: &client, endpoint: &dev.endpoint };
+    let show = Show { binary, quickstart: &quickstart, client: &client, endpoint: &dev.endpoint, examples: &examples };
     show.everything(true)?;
 
     println!("\n━━ The same on a Redis server\n");

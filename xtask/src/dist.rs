@@ -7,15 +7,16 @@ mod platform;
 mod python;
 mod ruby;
 
+use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use platform::{PLATFORMS, Platform};
 
 use crate::step::{self, cargo, command, quiet, target};
 
-/// Build the packages for this platform, and list them.
+/// Build the packages for this platform, try each where there is nothing else, and list them.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// How to compile. Releases take the default; `ci` is quick and shows that packing works.
@@ -46,6 +47,8 @@ pub enum Kind {
 
 impl Kind {
     const ALL: [Self; 5] = [Self::Command, Self::Python, Self::Node, Self::Kotlin, Self::Ruby];
+    /// Those of the languages.
+    pub const LANGUAGES: [Self; 4] = [Self::Python, Self::Node, Self::Kotlin, Self::Ruby];
 
     /// Makes the packages.
     fn make(self, bench: &Bench<'_>) -> Result<Vec<PathBuf>> {
@@ -56,6 +59,37 @@ impl Kind {
             Self::Kotlin => vec![kotlin::jar(bench)?],
             Self::Ruby => vec![ruby::gem(bench)?],
         })
+    }
+
+    /// Tries the packages where there is nothing else: no cargo, no registry. Does what a newcomer does first.
+    fn check(self, bench: &Bench<'_>, packages: &[PathBuf]) -> Result<()> {
+        match self {
+            Self::Command => Ok(()),
+            Self::Python => python::check(bench, packages),
+            Self::Node => node::check(bench, packages),
+            Self::Kotlin => kotlin::check(bench, packages),
+            Self::Ruby => ruby::check(bench, packages),
+        }
+    }
+}
+
+/// Packages that were made.
+pub struct Made {
+    bench: Bench<'static>,
+    packages: Vec<(Kind, Vec<PathBuf>)>,
+}
+
+impl Made {
+    /// The packages of each kind.
+    pub fn packages(&self) -> impl Iterator<Item = (Kind, &[PathBuf])> {
+        self.packages.iter().map(|(kind, packages)| (*kind, packages.as_slice()))
+    }
+
+    /// Compiles a Kotlin program into `folder` with nothing but the jar and its dependencies; gives what it
+    /// runs with.
+    pub fn kotlin(&self, source: &Path, folder: &Path) -> Result<OsString> {
+        let jar = self.packages.iter().find(|(kind, _)| *kind == Kind::Kotlin).and_then(|(_, jars)| jars.first());
+        kotlin::compile(&self.bench, jar.context("no jar was made")?, source, folder)
     }
 }
 
@@ -97,18 +131,32 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Builds the packages of one kind.
-pub fn make(kind: Kind, profile: &str) -> Result<Vec<PathBuf>> {
-    kind.make(&Bench::clear(profile)?)
+/// Builds the packages of one kind, to be measured.
+pub fn build(kind: Kind) -> Result<Vec<PathBuf>> {
+    kind.make(&Bench::clear("dist")?)
 }
 
-/// Builds and lists them.
+/// Builds packages, and tries each.
+pub fn make(kinds: &[Kind], profile: &'static str) -> Result<Made> {
+    let bench = Bench::clear(profile)?;
+    let mut packages = Vec::new();
+    for kind in kinds {
+        let made = kind.make(&bench)?;
+        kind.check(&bench, &made)?;
+        packages.push((*kind, made));
+    }
+    Ok(Made { bench, packages })
+}
+
+/// Builds, tries and lists them.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let bench = Bench::clear(&arguments.profile)?;
     let wanted = if arguments.only.is_empty() { &Kind::ALL[..] } else { &arguments.only };
     let mut made = Vec::new();
     for kind in wanted {
-        made.extend(kind.make(&bench)?);
+        let packages = kind.make(&bench)?;
+        kind.check(&bench, &packages)?;
+        made.extend(packages);
     }
     println!("\npackages for {}, in {}:", bench.platform.triple, bench.packages.display());
     for file in &made {

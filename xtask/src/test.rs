@@ -6,12 +6,13 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::step::{self, PROFILE, build_all, cargo, run};
-use crate::{codegen, conformance, demo, tidy, tool, torture};
+use crate::{codegen, conformance, demo, dist, language, tidy, tool, torture};
 
 /// Run every check and test; installs what it needs.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Only what is quick on a warm machine: no fault suites, no demonstration, no shipped binary.
+    /// Only what is quick on a warm machine: no fault suites, no suites of the bindings, no packages, no
+    /// demonstration; of the scenarios those in Rust and over HTTP.
     #[arg(long)]
     pub quick: bool,
 }
@@ -54,7 +55,9 @@ pub fn all(arguments: &Arguments) -> Result<()> {
     if !arguments.quick {
         let shipped = demo::build(PROFILE)?;
         release_is_clean(&shipped)?;
-        demo::run(&demo::Arguments::once(), &shipped)?;
+        // Each package is tried in an empty place as it is made.
+        let packages = dist::make(&dist::Kind::LANGUAGES, PROFILE)?;
+        demo::run(&demo::Arguments::once(), &shipped, &packages)?;
     }
     let programs = build_all()?;
     let everything = ["--workspace", "--all-features"];
@@ -67,8 +70,11 @@ pub fn all(arguments: &Arguments) -> Result<()> {
     let mut examples = cargo(&["test", "--profile", PROFILE, "--doc"])?;
     examples.args(everything);
     run("documentation examples", examples)?;
-    conformance::run(&conformance::Arguments::everything())?;
-    if !arguments.quick {
+    if arguments.quick {
+        conformance::run(&conformance::Arguments::quick())?;
+    } else {
+        conformance::run(&conformance::Arguments::everything())?;
+        language::test_all(&programs)?;
         torture::run(&torture::Arguments::short())?;
     }
     println!("every check and test passed");

@@ -85,7 +85,7 @@ pub fn run(languages: &[Language], arguments: &[String]) -> Result<()> {
 /// The program that measures, with the package as it is shipped.
 fn program(language: Language) -> Result<Command> {
     match language {
-        Language::Python => language::python::bench(&dist::make(Kind::Python, "dist")?),
-        Language::Node => language::node::bench(&dist::make(Kind::Node, "dist")?),
+        Language::Python => language::python::bench(&dist::build(Kind::Python)?),
+        Language::Node => language::node::bench(&dist::build(Kind::Node)?),
     }
 }

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use super::example::Example;
 use crate::step::line;
 
 /// One runtime, and the programs that call it.
@@ -14,6 +15,7 @@ pub struct Show<'a> {
     pub quickstart: &'a Path,
     pub client: &'a Path,
     pub endpoint: &'a str,
+    pub examples: &'a [Example],
 }
 
 impl Show<'_> {
@@ -24,6 +26,7 @@ impl Show<'_> {
         self.grpc()?;
         self.http()?;
         self.rust(in_process)?;
+        self.languages(in_process)?;
         self.layotto()
     }
 
@@ -56,7 +59,32 @@ impl Show<'_> {
             check(Command::new(self.quickstart).env_remove("PILLION_ENDPOINT"), "42 items")?;
         }
         heading("Rust, remote");
-        check(Command::new(self.quickstart).env("PILLION_ENDPOINT", self.endpoint), "42 items")
+        check(Command::new(self.quickstart).env("PILLION_ENDPOINT", self.endpoint), "42 items").map(drop)
+    }
+
+    /// Each language writes a greeting, and then reads what all the others wrote.
+    fn languages(&self, in_process: bool) -> Result<()> {
+        if in_process {
+            heading("The other languages, in-process: each has a runtime of its own");
+            for example in self.examples {
+                check_as(&example.shown("embedded"), &mut example.command("embedded"), "embedded")?;
+            }
+        }
+        heading("The other languages, remote: each reads what the others wrote");
+        for example in self.examples {
+            check_as(&example.shown(self.endpoint), &mut example.command(self.endpoint), "sidecar")?;
+        }
+        // Once more, as the first could not read what the last had not written yet.
+        for example in self.examples {
+            let shown = check_as(&example.shown(self.endpoint), &mut example.command(self.endpoint), "sidecar")?;
+            for other in self.examples {
+                let greeting = format!("greeting:{}", other.language.to_lowercase());
+                if !shown.contains(&greeting) {
+                    bail!("{} does not see {greeting}", example.language);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn layotto(&self) -> Result<()> {
@@ -67,14 +95,15 @@ impl Show<'_> {
             Command::new("node").arg(self.client).env("runtime_GRPC_HOST", host).env("runtime_GRPC_PORT", port),
             "checks hold",
         )
+        .map(drop)
     }
 
     fn pillion(&self, arguments: &[&str], expected: &str) -> Result<()> {
-        check(Command::new(self.binary).args(arguments).env("PILLION_ENDPOINT", self.endpoint), expected)
+        check(Command::new(self.binary).args(arguments).env("PILLION_ENDPOINT", self.endpoint), expected).map(drop)
     }
 
     fn curl(&self, arguments: &[&str], expected: &str) -> Result<()> {
-        check(Command::new("curl").args(["-sS", "--max-time", "10"]).args(arguments), expected)
+        check(Command::new("curl").args(["-sS", "--max-time", "10"]).args(arguments), expected).map(drop)
     }
 }
 
@@ -83,8 +112,13 @@ fn heading(text: &str) {
 }
 
 /// Runs a command, prints it and its answer, and looks for `expected` in that.
-fn check(command: &mut Command, expected: &str) -> Result<()> {
-    println!("$ {}", line(command));
+fn check(command: &mut Command, expected: &str) -> Result<String> {
+    check_as(&line(command), command, expected)
+}
+
+/// The same, with the command as `shown`.
+fn check_as(shown: &str, command: &mut Command, expected: &str) -> Result<String> {
+    println!("$ {shown}");
     let output = command
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -93,7 +127,7 @@ fn check(command: &mut Command, expected: &str) -> Result<()> {
     let answer = String::from_utf8_lossy(&output.stdout);
     println!("{}", answer.trim_end());
     if !output.status.success() || !answer.contains(expected) {
-        bail!("`{}` was to answer with {expected:?} ({})", line(command), output.status);
+        bail!("`{shown}` was to answer with {expected:?} ({})", output.status);
     }
-    Ok(())
+    Ok(answer.into_owned())
 }

@@ -1,9 +1,9 @@
 //! The jar for the JVM.
 
-use std::env;
-use std::fs;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
@@ -23,8 +23,6 @@ pub fn jar(bench: &Bench<'_>) -> Result<PathBuf> {
     let made = language::kotlin::package(&built.library, &built.programs, &bench.folder("kotlin")?)?;
     let jar = bench.packages.join(format!("pillion-{}-{}.jar", super::version(), bench.platform.triple));
     fs::copy(made, &jar)?;
-    // Until `cargo xtask dist --check` does.
-    check(bench, std::slice::from_ref(&jar))?;
     Ok(jar)
 }
 
@@ -43,16 +41,9 @@ pub fn check(bench: &Bench<'_>, made: &[PathBuf]) -> Result<()> {
     let fresh = tempfile::tempdir()?;
     let programs = language::kotlin::readme()?;
     let program = programs.first().context("the README has no program")?;
-    fs::write(fresh.path().join("Main.kt"), program)?;
-    let mut classpath = vec![jar.clone()];
-    for name in NEEDED {
-        classpath.push(dependency(bench, name)?);
-    }
-    let mut compile = java(fresh.path(), &[&compiler(bench)?[..], &classpath].concat())?;
-    compile.args(["org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-no-stdlib", "-no-reflect", "-d", "out", "-cp"]);
-    compile.arg(env::join_paths(&classpath)?).arg("Main.kt");
-    quiet("compiling the first program of the README", compile)?;
-    classpath.push("out".into());
+    let source = fresh.path().join("Main.kt");
+    fs::write(&source, program)?;
+    let classpath = compile(bench, jar, &source, fresh.path())?;
     let ended = java(fresh.path(), &classpath)?.arg("MainKt").output()?;
     let said = String::from_utf8_lossy(&ended.stdout);
     let expected = program.lines().find_map(|line| line.split_once("println(")?.1.split_once(" // "));
@@ -64,10 +55,25 @@ pub fn check(bench: &Bench<'_>, made: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
+/// Compiles a program into `folder`, with the jar, its dependencies and the compiler; gives what it runs with.
+pub fn compile(bench: &Bench<'_>, jar: &Path, source: &Path, folder: &Path) -> Result<OsString> {
+    let mut classpath = vec![jar.to_owned()];
+    for name in NEEDED {
+        classpath.push(dependency(bench, name)?);
+    }
+    let with_compiler = env::join_paths([&compiler(bench)?[..], &classpath].concat())?;
+    let mut compile = java(folder, &with_compiler)?;
+    compile.args(["org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-no-stdlib", "-no-reflect", "-d", "out", "-cp"]);
+    compile.arg(env::join_paths(&classpath)?).arg(source);
+    quiet("compiling a program with the jar", compile)?;
+    classpath.push(folder.join("out"));
+    Ok(env::join_paths(classpath)?)
+}
+
 /// A Java program in `folder` that knows these jars, and of the machine nothing but Java.
-fn java(folder: &Path, classpath: &[PathBuf]) -> Result<Command> {
+fn java(folder: &Path, classpath: &OsStr) -> Result<Command> {
     let mut java = command("java", &["-XX:TieredStopAtLevel=1", "-cp"])?;
-    java.arg(env::join_paths(classpath)?).current_dir(folder).env_clear().env("PATH", "/usr/bin:/bin");
+    java.arg(classpath).current_dir(folder).env_clear().env("PATH", "/usr/bin:/bin");
     Ok(java)
 }
 
