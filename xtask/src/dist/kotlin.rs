@@ -13,9 +13,10 @@ use crate::step::{command, quiet};
 
 /// What Maven or Gradle would add: the dependencies that the package names.
 const NEEDED: [&str; 4] = ["kotlin-stdlib-", "kotlinx-coroutines-core-jvm-", "jna-", "annotations-"];
-/// What Kotlin's compiler needs beside those.
-const COMPILER: [&str; 4] =
-    ["kotlin-compiler-embeddable", "kotlin-script-runtime", "kotlin-reflect", "kotlin-daemon-embeddable"];
+/// What Kotlin's compiler needs beside those, where it is of its own version.
+const COMPILER: [&str; 3] = ["kotlin-compiler-embeddable", "kotlin-script-runtime", "kotlin-daemon-embeddable"];
+/// The one that is not: every compiler asks for this old version.
+const REFLECTION: (&str, &str) = ("kotlin-reflect", "1.6.10");
 
 /// Builds it, with the native library inside.
 pub fn jar(bench: &Bench<'_>) -> Result<PathBuf> {
@@ -94,7 +95,7 @@ fn compiler(bench: &Bench<'_>) -> Result<Vec<PathBuf>> {
     let version = library.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.rsplit_once('-'));
     let version = version.context("the library of Kotlin has no version")?.1;
     let home = PathBuf::from(env::var_os("HOME").context("HOME is not set")?);
-    let jars = COMPILER.iter().map(|name| {
+    let jars = COMPILER.into_iter().map(|name| (name, version)).chain([REFLECTION]).map(|(name, version)| {
         let jar = home.join(format!(".m2/repository/org/jetbrains/kotlin/{name}/{version}/{name}-{version}.jar"));
         if !jar.exists() {
             bail!("there is no {}: is Maven's repository elsewhere?", jar.display());
