@@ -131,9 +131,10 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Builds the packages of one kind, to be measured.
-pub fn build(kind: Kind) -> Result<Vec<PathBuf>> {
-    kind.make(&Bench::clear("dist")?)
+/// Builds packages as they are shipped, to be measured.
+pub fn build(kinds: &[Kind]) -> Result<Vec<Vec<PathBuf>>> {
+    let bench = Bench::clear("dist")?;
+    kinds.iter().map(|kind| kind.make(&bench)).collect()
 }
 
 /// Builds packages, and tries each.

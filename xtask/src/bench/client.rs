@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +22,23 @@ pub enum Language {
     Python,
     /// `@grpc/grpc-js`.
     Node,
+}
+
+impl Language {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Python => Kind::Python,
+            Self::Node => Kind::Node,
+        }
+    }
+
+    /// The program that measures, with these packages.
+    fn program(self, packages: &[PathBuf]) -> Result<Command> {
+        match self {
+            Self::Python => language::python::bench(packages),
+            Self::Node => language::node::bench(packages),
+        }
+    }
 }
 
 /// A figure.
@@ -43,16 +61,17 @@ impl Row {
             Some(true) => "met",
             Some(false) => "MISSED",
         };
-        println!("{row:<52} {pillion:>10.1} {unit:<8} {peer:<20} {:>8} {verdict}", goal.as_deref().unwrap_or_default());
+        println!("{row:<64} {pillion:>10.1} {unit:<8} {peer:<20} {:>8} {verdict}", goal.as_deref().unwrap_or_default());
     }
 }
 
 /// Builds what is shipped, and measures it; `arguments` go to the programs that measure.
 pub fn run(languages: &[Language], arguments: &[String]) -> Result<()> {
     step("building pillion as it is shipped", cargo(&["build", "--profile", "dist", "-p", "pillion-cli"])?)?;
+    let kinds: Vec<_> = languages.iter().map(|language| language.kind()).collect();
     let mut programs = Vec::new();
-    for language in languages {
-        programs.push((language, program(*language)?));
+    for (language, packages) in languages.iter().zip(dist::build(&kinds)?) {
+        programs.push((language, language.program(&packages)?));
     }
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("pillion.yaml");
@@ -64,7 +83,7 @@ pub fn run(languages: &[Language], arguments: &[String]) -> Result<()> {
     let sidecar = Sidecar::start(Command::new(binary).args(["serve", "--json", "-f"]).arg(&file))?;
     for (language, mut program) in programs {
         println!("\n━━ {language:?}\n");
-        println!("{:<52} {:>10} {:<8} {:>10}  {:>7} {:>8}", "", "pillion", "", "stock", "ratio", "goal");
+        println!("{:<64} {:>10} {:<8} {:>10}  {:>7} {:>8}", "", "pillion", "", "stock", "ratio", "goal");
         program.args(["--endpoint", &sidecar.endpoint]).args(arguments);
         if let Some(socket) = &sidecar.socket {
             program.args(["--unix", socket]);
@@ -80,12 +99,4 @@ pub fn run(languages: &[Language], arguments: &[String]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The program that measures, with the package as it is shipped.
-fn program(language: Language) -> Result<Command> {
-    match language {
-        Language::Python => language::python::bench(&dist::build(Kind::Python)?),
-        Language::Node => language::node::bench(&dist::build(Kind::Node)?),
-    }
 }
