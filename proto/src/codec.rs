@@ -108,7 +108,7 @@ impl Input {
         }
     }
 
-    #[cfg_attr(not(feature = "testing"), allow(dead_code))] // no native method uploads yet
+    #[cfg_attr(not(feature = "shapes"), allow(dead_code, reason = "only the test service has such a method yet"))]
     pub(crate) fn many<C: Codec, M: Message + Default + DeserializeOwned + 'static>(self) -> Events<M> {
         match self {
             Self::One(bytes) => Events::new(futures::stream::iter([C::decode(bytes)])),

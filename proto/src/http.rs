@@ -89,7 +89,7 @@ impl Request {
     }
 
     /// The body as JSON.
-    #[cfg_attr(not(feature = "testing"), allow(dead_code, reason = "only the test service has such a binding yet"))]
+    #[cfg_attr(not(feature = "shapes"), allow(dead_code, reason = "only the test service has such a binding yet"))]
     pub(crate) fn json<M: prost::Message + Default + serde::de::DeserializeOwned>(&mut self) -> Result<M> {
         Json::decode(std::mem::take(&mut self.body))
     }

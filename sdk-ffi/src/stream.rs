@@ -1,5 +1,7 @@
 //! Streams as objects: `next`, `send`, `finish`, `fail`, `shut`.
 
+#![cfg_attr(not(feature = "shapes"), allow(dead_code, reason = "only the test service uploads yet"))]
+
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -59,10 +59,12 @@ impl Enumeration {
         class.call1((value,)).map(Bound::unbind)
     }
 
+    #[cfg_attr(not(feature = "shapes"), allow(dead_code, reason = "only the test service has such a field yet"))]
     pub fn optional(&self, py: Python<'_>, value: Option<i32>) -> PyResult<Py<PyAny>> {
         value.map_or_else(|| Ok(py.None()), |value| self.one(py, value))
     }
 
+    #[cfg_attr(not(feature = "shapes"), allow(dead_code, reason = "only the test service has such a field yet"))]
     pub fn many(&self, py: Python<'_>, values: &[i32]) -> PyResult<Py<PyAny>> {
         let members = values.iter().map(|value| self.one(py, *value)).collect::<PyResult<Vec<_>>>()?;
         Ok(PyTuple::new(py, members)?.into_any().unbind())
