@@ -32,6 +32,8 @@ class CancelTest < Case
   end
 
   def test_an_interrupt_ends_the_call_of_the_main_thread
+    # Whoever runs the tests in the background may have it ignored, and that is inherited.
+    trap(:INT, :DEFAULT)
     Thread.new do
       eventually("under way") { calls_under_way?(1) }
       Process.kill(:INT, Process.pid)

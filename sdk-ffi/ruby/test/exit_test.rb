@@ -29,7 +29,7 @@ class ExitTest < Minitest::Test
     "an exception" => ["beside { call }; $stderr.reopen(File::NULL); raise KeyError", 1],
     "calls in at_exit" => ['at_exit { $p.state.set("k", "v"); exit!(5) if $p.state.get("k") == "v" }', 5],
     "an exception in at_exit" => ["at_exit { $stderr.reopen(File::NULL); raise KeyError }; beside { call }", 1],
-    "Ctrl-C in a call" => ['$stderr.reopen(File::NULL); Thread.new { sleep 0.001 until $p.apis.shapes.count.open == 1; Process.kill(:INT, $$) }; call', :INT],
+    "Ctrl-C in a call" => ['trap(:INT, :DEFAULT); $stderr.reopen(File::NULL); Thread.new { sleep 0.001 until $p.apis.shapes.count.open == 1; Process.kill(:INT, $$) }; call', :INT],
     "a call of a child" => ["Process.wait(fork { Pillion.embedded { _1.state.set('k', 1) } }); exit($?.exitstatus)", 0]
   }.freeze
 
