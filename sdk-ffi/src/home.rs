@@ -1,5 +1,7 @@
 //! What every object that makes calls holds.
 
+#![cfg_attr(not(feature = "shapes"), allow(dead_code, reason = "only the test service uploads yet"))]
+
 use std::future::Future;
 
 use pillion::{Apis, Cx, Error, Events, Pillion, Reason, Result};
