@@ -664,9 +664,10 @@ pub mod state_service_client {
                 .insert(GrpcMethod::new("pillion.state.v1.StateService", "List"));
             self.inner.unary(req, path, codec).await
         }
-        /// Reports changes. It begins with the present entries and `synced`, unless it resumes; then
-        /// every key's changes follow in order. A slow watcher may see only the latest change of a key,
-        /// never an older one after a newer one.
+        /// Reports changes. It begins with the present entries and `synced`, unless it resumes; an entry
+        /// that goes before `synced` is taken back by `deleted`. Then every key's changes follow in
+        /// order. A slow watcher may see only the latest change of a key, never an older one after a
+        /// newer one.
         pub async fn watch(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchRequest>,
@@ -759,9 +760,10 @@ pub mod state_service_server {
             >
             + std::marker::Send
             + 'static;
-        /// Reports changes. It begins with the present entries and `synced`, unless it resumes; then
-        /// every key's changes follow in order. A slow watcher may see only the latest change of a key,
-        /// never an older one after a newer one.
+        /// Reports changes. It begins with the present entries and `synced`, unless it resumes; an entry
+        /// that goes before `synced` is taken back by `deleted`. Then every key's changes follow in
+        /// order. A slow watcher may see only the latest change of a key, never an older one after a
+        /// newer one.
         async fn watch(
             &self,
             request: tonic::Request<super::WatchRequest>,

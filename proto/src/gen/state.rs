@@ -55,9 +55,10 @@ pub trait StateApi: Send + Sync + 'static {
         cx: &crate::Cx,
         request: crate::state::v1::ListRequest,
     ) -> crate::Result<crate::state::v1::ListResponse>;
-    /// Reports changes. It begins with the present entries and `synced`, unless it resumes; then
-    /// every key's changes follow in order. A slow watcher may see only the latest change of a key,
-    /// never an older one after a newer one.
+    /// Reports changes. It begins with the present entries and `synced`, unless it resumes; an entry
+    /// that goes before `synced` is taken back by `deleted`. Then every key's changes follow in
+    /// order. A slow watcher may see only the latest change of a key, never an older one after a
+    /// newer one.
     async fn watch(
         &self,
         cx: &crate::Cx,

@@ -259,15 +259,19 @@ impl Watcher {
         Ok(event.context("the watch ended")??)
     }
 
-    /// The entries that come before [`WatchEvent::Synced`], and its revision.
+    /// The entries that come before [`WatchEvent::Synced`] and are not taken back before it, and
+    /// its revision.
     ///
     /// # Errors
-    /// Those of [`next`](Self::next), and any other event.
+    /// Those of [`next`](Self::next), any other event, and a key taken back that was not sent.
     pub async fn snapshot(&mut self) -> Result<(Vec<Entry>, u64)> {
-        let mut entries = Vec::new();
+        let mut entries = Vec::<Entry>::new();
         loop {
             match self.next().await? {
                 WatchEvent::Put { entry, .. } => entries.push(entry),
+                WatchEvent::Delete { key, .. } if entries.iter().any(|entry| entry.key == key) => {
+                    entries.retain(|entry| entry.key != key);
+                }
                 WatchEvent::Synced { revision } => return Ok((entries, revision)),
                 other => bail!("expected the present entries, got {other:?}"),
             }

@@ -324,8 +324,9 @@ pub struct WatchSpec {
 }
 
 /// What a watcher sees. A watch begins with the present entries as `Put`s (unless it resumes) and
-/// [`Synced`](WatchEvent::Synced); from then on it sees each change of a key in order. A slow
-/// watcher may see only the latest change of a key; it never sees an older one after a newer one.
+/// [`Synced`](WatchEvent::Synced), among them a `Delete` for what was sent and is gone since; from
+/// then on it sees each change of a key in order. A slow watcher may see only the latest change of
+/// a key; it never sees an older one after a newer one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchEvent {
     /// An entry was written.

@@ -83,6 +83,14 @@ impl From<Error> for Break {
     }
 }
 
+/// When a watcher is told that a key is gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    Always,
+    /// Among the present entries: only to take back what was sent.
+    IfSent,
+}
+
 struct Watch {
     server: Arc<Server>,
     spec: WatchSpec,
@@ -223,7 +231,7 @@ impl Watch {
         let mut changed = self.hints.len();
         while changed > 0 {
             let batch = changed.min(BATCH);
-            self.read_again(live, batch).await?;
+            self.read_again(live, batch, Gone::IfSent).await?;
             changed -= batch;
         }
         self.send(WatchEvent::Synced { revision: NO_REVISION }).await
@@ -272,12 +280,12 @@ impl Watch {
             if self.hints.len() == 0 {
                 return Ok(());
             }
-            self.read_again(live, BATCH).await?;
+            self.read_again(live, BATCH, Gone::Always).await?;
         }
     }
 
     /// Reads keys again about which there are hints, and sends what has changed.
-    async fn read_again(&mut self, live: &Live, most: usize) -> Result<(), Break> {
+    async fn read_again(&mut self, live: &Live, most: usize, gone: Gone) -> Result<(), Break> {
         let hints = self.hints.next(most);
         let (keys, expired): (Vec<Key>, Vec<bool>) = hints.into_iter().unzip();
         let mut done = 0;
@@ -285,6 +293,7 @@ impl Watch {
             for entry in self.read(live, &keys[done..]).await? {
                 match entry {
                     Ok(Some(entry)) => self.put(entry).await?,
+                    Ok(None) if gone == Gone::IfSent && !self.sent.may_have(&keys[done]) => {}
                     Ok(None) => self.delete(keys[done].clone(), expired[done]).await?,
                     Err(_) => {}
                 }
@@ -420,6 +429,8 @@ struct Sent {
     order: VecDeque<Key>,
     /// A digest of the entry; `None` if it was deleted.
     last: HashMap<Key, Option<u64>>,
+    /// Some were sent that are not known any more.
+    forgot: bool,
 }
 
 impl Sent {
@@ -433,10 +444,16 @@ impl Sent {
                     && let Some(oldest) = self.order.pop_front()
                 {
                     self.last.remove(&oldest);
+                    self.forgot = true;
                 }
                 true
             }
         }
+    }
+
+    /// Whether the watcher may have seen the entry.
+    fn may_have(&self, key: &Key) -> bool {
+        self.forgot || self.last.contains_key(key)
     }
 }
 

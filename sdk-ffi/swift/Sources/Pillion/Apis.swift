@@ -253,9 +253,10 @@ public struct StateApi: Sendable {
         try await called(options) { try await ffi.list(request: StateListRequest(store: store, prefix: prefix, pageSize: pageSize, pageToken: pageToken, keysOnly: keysOnly), call: $0) }
     }
 
-    /// Reports changes. It begins with the present entries and `synced`, unless it resumes; then
-    /// every key's changes follow in order. A slow watcher may see only the latest change of a key,
-    /// never an older one after a newer one.
+    /// Reports changes. It begins with the present entries and `synced`, unless it resumes; an entry
+    /// that goes before `synced` is taken back by `deleted`. Then every key's changes follow in
+    /// order. A slow watcher may see only the latest change of a key, never an older one after a
+    /// newer one.
     ///
     /// ```swift
     /// try await p.apis.state.watch(prefix)

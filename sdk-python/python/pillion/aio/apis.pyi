@@ -423,9 +423,10 @@ class StateApi:
         token: str | None = None,
         cancel: CancelToken | None = None,
     ) -> Stream[state.WatchResponse]:
-        """Reports changes. It begins with the present entries and `synced`, unless it resumes; then
-        every key's changes follow in order. A slow watcher may see only the latest change of a key,
-        never an older one after a newer one.
+        """Reports changes. It begins with the present entries and `synced`, unless it resumes; an entry
+        that goes before `synced` is taken back by `deleted`. Then every key's changes follow in
+        order. A slow watcher may see only the latest change of a key, never an older one after a
+        newer one.
 
         Args:
             prefix: Only keys that begin so; empty for all. Not together with `key`.

@@ -28,6 +28,7 @@ cases! {
     a_delete_of_nothing_is_not_seen [Watch];
     changes_of_one_key_come_in_order [Watch];
     changes_during_the_beginning_are_not_lost [Watch];
+    the_beginning_takes_back_only_what_it_sent [Watch];
     two_watchers_see_the_same [Watch];
     a_dropped_watcher_does_not_disturb_another [Watch];
     a_slow_watcher_ends_with_the_right_picture [Watch];
@@ -298,6 +299,32 @@ async fn changes_during_the_beginning_are_not_lost(env: &Env) -> Result<()> {
         }
     }
     Ok(())
+}
+
+async fn the_beginning_takes_back_only_what_it_sent(env: &Env) -> Result<()> {
+    let store = env.store();
+    let keys: Vec<Key> = (0..8).map(|number| env.key(&number.to_string())).collect();
+    let come_and_go = async {
+        loop {
+            for key in &keys {
+                store.put(key, "here").await?;
+                store.delete(key).await?;
+                // A store in memory never waits.
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    let begin = async {
+        for _ in 0..100 {
+            // Refuses a key that is taken back and was not sent.
+            watch(env).await?.snapshot().await?;
+        }
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        ended = come_and_go => ended,
+        begun = begin => begun,
+    }
 }
 
 async fn two_watchers_see_the_same(env: &Env) -> Result<()> {

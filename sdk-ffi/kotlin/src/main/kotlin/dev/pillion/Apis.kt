@@ -307,9 +307,10 @@ public class StateApi internal constructor(private val ffi: FfiState) {
         called { ffi.`list`(StateListRequest(prefix = prefix, store = store, pageSize = pageSize, pageToken = pageToken, keysOnly = keysOnly), call(timeout, appId, token, traceparent)) }
 
     /**
-     * Reports changes. It begins with the present entries and `synced`, unless it resumes; then
-     * every key's changes follow in order. A slow watcher may see only the latest change of a key,
-     * never an older one after a newer one.
+     * Reports changes. It begins with the present entries and `synced`, unless it resumes; an entry
+     * that goes before `synced` is taken back by `deleted`. Then every key's changes follow in
+     * order. A slow watcher may see only the latest change of a key, never an older one after a
+     * newer one.
      *
      * ```kotlin
      * p.apis.state.watch(prefix)
